@@ -29,6 +29,17 @@ pub(crate) struct Lanes {
     pub(crate) losses: Arc<Losses>,
     /// The file of the losses.
     pub(crate) lost_file: Option<String>,
+    /// What was done to each lane; in memory only.
+    pub(crate) work: Vec<LaneWork>,
+}
+
+/// What the jobs of retention did to a lane since the log was opened, or since other rules sort it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LaneWork {
+    /// Number of events dropped.
+    pub(crate) dropped: u64,
+    /// Bytes written to runs, with their indexes.
+    pub(crate) written: u64,
 }
 
 impl Lanes {

@@ -70,6 +70,7 @@ mod recovery;
 mod redo;
 mod repair;
 mod restore;
+mod retained;
 mod retention;
 mod rule;
 mod rules;
@@ -91,7 +92,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Eraser, EventId, Health, Interest, Log,
-    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Slots, Timestamp, Topic,
+    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Retained, Slots, Timestamp, Topic,
     TopicState,
 };
 
@@ -342,6 +343,10 @@ impl Catalog for DiskStore {
     fn has_full_rules(&self) -> bool {
         let rules = self.shared.rules();
         (1..rules.lanes()).any(|lane| self.shared.is_full(&rules, lane))
+    }
+
+    fn retained(&self) -> Retained {
+        self.shared.retained()
     }
 }
 

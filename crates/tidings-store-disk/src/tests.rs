@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use tidings_hub::{
     AppendError, Draft, EventId, Interest, Key, Kind, Log, Matcher, Position, ReadError, ReadQuery,
-    Record, Timestamp, Topic, TopicState, Visibility, with_causes,
+    Record, Retained, Timestamp, Topic, TopicState, Visibility, with_causes,
 };
 
 use crate::disk::simulated::{Dice, SimulatedDisk};

@@ -194,6 +194,44 @@ fn the_disk_stays_bounded_and_each_topic_has_its_last_events_in_order() {
     let topics = page(&mut wire, "/topics?prefix=notify");
     assert_eq!(topics["topics"][0]["rule"], "notes");
     assert_eq!(page(&mut wire, "/topics?prefix=rest")["topics"][0].get("rule"), None);
+    let metrics = wire.get("/metrics", "text/plain").unwrap();
+    check_metrics(std::str::from_utf8(&metrics.body).unwrap());
+}
+
+/// What is there, and what went, is counted by rule; and nothing is counted by topic.
+fn check_metrics(page: &str) {
+    let values = |family: &str| -> Vec<f64> {
+        let labels =
+            ["rule=\"0\",name=\"\"", "rule=\"1\",name=\"chatty/**\"", "rule=\"2\",name=\"notes\""];
+        let samples = labels.map(|labels| format!("{family}{{{labels}}} "));
+        let of = |sample: &String| page.lines().find_map(|line| line.strip_prefix(&**sample));
+        let found: Vec<_> =
+            samples.iter().filter_map(of).map(|text| text.parse().unwrap()).collect();
+        let lines = page.lines().filter(|line| line.starts_with(&format!("{family}{{"))).count();
+        assert_eq!(lines, found.len(), "{page}");
+        found
+    };
+    let one = |family: &str| -> f64 {
+        let sample = page.lines().find_map(|line| line.strip_prefix(&format!("{family} ")));
+        sample.unwrap().parse().unwrap()
+    };
+    let (dropped, bytes) =
+        (values("tidings_retention_dropped_total"), values("tidings_retention_bytes"));
+    assert!(dropped[1] > dropped[0] + dropped[2], "{dropped:?}");
+    assert!(bytes[1] > 1e6 && bytes[2] > 1e3, "{bytes:?}");
+    let there = one("tidings_log_events");
+    assert_eq!(there + dropped.iter().sum::<f64>(), one("tidings_published_total"));
+    assert_eq!(one("tidings_expired_total"), dropped.iter().sum::<f64>());
+    let events: f64 = values("tidings_retention_events").iter().sum();
+    assert!(events > 50.0 && events < there, "{events} of {there}");
+    assert_eq!(values("tidings_retention_bytes_max")[..2], [(4 << 20) as f64, (2 << 20) as f64]);
+    assert!(values("tidings_retention_written_bytes_total")[1] > bytes[1]);
+    assert!(one("tidings_retention_unsorted_bytes") > 0.0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let oldest = values("tidings_retention_oldest_timestamp_seconds");
+    let is_near =
+        |time: &f64| (now.as_secs_f64() - 3_600.0..now.as_secs_f64() + 1.0).contains(time);
+    assert!(oldest.len() >= 2 && oldest.iter().all(is_near), "{oldest:?}");
 }
 
 #[test]

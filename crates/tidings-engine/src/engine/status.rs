@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use tidings_hub::{
     AppendError, Backlog, Bounds, CloseReason, EventId, Following, Health, Kind, Matcher,
-    ReadError, ReadQuery, Record, ResetReason, SharedLog, Topic,
+    ReadError, ReadQuery, Record, ResetReason, Retained, SharedLog, Topic,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -69,6 +69,11 @@ impl Engine {
     /// The rule of retention that events on `topic` fall under, if there is one.
     pub fn rule_of(&self, topic: &Topic) -> Option<Arc<str>> {
         self.inner.store.catalog().rule_of(topic)
+    }
+
+    /// What the rules of retention keep. Cheap.
+    pub fn retained(&self) -> Retained {
+        self.inner.store.catalog().retained()
     }
 
     /// Number of keys of `topic` that have a value. Cheap.

@@ -9,6 +9,8 @@ use crate::position::Position;
 use crate::timestamp::Timestamp;
 use crate::topic::Topic;
 
+use super::Retained;
+
 /// Access to a log by topic, id and time.
 ///
 /// It is called by many threads at once, and never waits for an append in progress. It knows
@@ -94,6 +96,11 @@ pub trait Catalog: Send + Sync {
     /// Whether there is a rule without room for another topic. Cheap.
     fn has_full_rules(&self) -> bool {
         false
+    }
+
+    /// What the rules of retention keep. Cheap.
+    fn retained(&self) -> Retained {
+        Retained::default()
     }
 }
 

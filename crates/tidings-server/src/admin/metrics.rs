@@ -7,6 +7,7 @@ mod authorize;
 mod exposition;
 mod notify;
 mod process;
+mod retention;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +19,7 @@ use tidings_http::counts::Counts;
 use tidings_http::problem::Problem;
 use tidings_http::query;
 use tidings_http::state::State;
-use tidings_hub::{Backlog, Topic};
+use tidings_hub::{Backlog, Retained, Topic};
 
 use crate::limits::METRICS_TOPICS_MAX;
 use crate::request::RequestContext;
@@ -52,7 +53,9 @@ pub(crate) async fn metrics(
     let state = context.state;
     let mut page = Exposition::default();
     subscribers(&mut page, &state.engine().status(), &state.engine().backlog().await);
-    log(&mut page, &state.engine().status());
+    let retained = state.engine().retained();
+    log(&mut page, &state.engine().status(), &retained);
+    retention::write(&mut page, &retained);
     let help = "Hubs on the same log that are known, with this one.";
     let hubs = state.hubs().map_or(1, |hubs| hubs.count());
     page.one("tidings_hubs", Gauge, help, hubs as f64);
@@ -107,16 +110,21 @@ fn subscribers(page: &mut Exposition, status: &Status, backlog: &Backlog) {
     page.one("tidings_written_bytes_total", Counter, help, status.bytes_written as f64);
 }
 
-fn log(page: &mut Exposition, status: &Status) {
+fn log(page: &mut Exposition, status: &Status, retained: &Retained) {
     let (first, head) = (status.bounds.first.get(), status.bounds.head.get());
+    // Rules leave gaps.
+    let events = match retained.rules.is_empty() {
+        true => (head + 1).saturating_sub(first),
+        false => retained.events(),
+    };
     let help = "Events ever published to this log, restarts included.";
     page.one("tidings_published_total", Counter, help, head as f64);
     let help = "Events that retention dropped.";
-    page.one("tidings_expired_total", Counter, help, first.saturating_sub(1) as f64);
+    page.one("tidings_expired_total", Counter, help, head.saturating_sub(events) as f64);
     let help = "Events erased since the start.";
     page.one("tidings_erased_total", Counter, help, status.erased as f64);
     let help = "Events in the log.";
-    page.one("tidings_log_events", Gauge, help, (head + 1).saturating_sub(first) as f64);
+    page.one("tidings_log_events", Gauge, help, events as f64);
     page.one("tidings_log_bytes", Gauge, "Bytes that the log occupies.", status.store.bytes as f64);
     let help = "Topics that have events in the log.";
     page.one("tidings_topics", Gauge, help, status.topics as f64);

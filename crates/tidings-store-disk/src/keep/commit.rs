@@ -6,7 +6,7 @@ use tidings_hub::{Position, Topic};
 use crate::catalogue::{Committed, LOST_ENDING, write_sealed};
 use crate::error::Fault;
 use crate::index::SegmentIndex as _;
-use crate::lanes::Lanes;
+use crate::lanes::{LaneWork, Lanes};
 use crate::lost::Losses;
 use crate::mistake::Mistake;
 use crate::run::Run;
@@ -104,12 +104,18 @@ fn inputs_of(before: &Lanes, job: &Job) -> Vec<Arc<Sealed>> {
 
 /// The state after `job`.
 fn next_lanes(before: &Lanes, job: &Job, made: Made, hot_first: Position) -> Lanes {
-    let Made { runs: mut new, losses, rules, .. } = made;
+    let Made { runs: mut new, losses, dropped, rules, .. } = made;
     let mut after = before.clone();
     let mut all = Losses::clone(&before.losses);
     if before.generation == 0 || matches!(job, Job::Sort(_)) {
         all = all.sorted_by(&rules);
         after.lanes = vec![Vec::new(); rules.lanes()];
+        after.work.clear();
+    }
+    after.work.resize(rules.lanes(), LaneWork::default());
+    for ((work, dropped), written) in after.work.iter_mut().zip(dropped).zip(&new) {
+        work.dropped += dropped;
+        work.written += written.iter().map(Run::bytes).sum::<u64>();
     }
     after.rules = rules;
     match job {

@@ -27,6 +27,8 @@ pub(super) struct Made {
     pub(super) runs: Vec<Vec<Run>>,
     /// What it dropped.
     pub(super) losses: Losses,
+    /// Number of events that it dropped, by lane.
+    pub(super) dropped: Vec<u64>,
     /// Slots of which it dropped what stood for them, each with the position.
     pub(super) forgotten: Vec<(SlotHash, Position)>,
     /// The rules by which the runs are sorted.
@@ -132,6 +134,7 @@ fn write(
     let mut choice =
         Choice::make(shared, rules, &files, what, &mut || pause(0).map_err(unwritten))?;
     let (mut losses, mut forgotten) = (Losses::of(rules.lanes()), Vec::new());
+    let mut dropped = vec![0; rules.lanes()];
     let mut texts = TopicTexts::default();
     let mut source = Source::of(streams);
     let mut count = 0_usize;
@@ -161,6 +164,7 @@ fn write(
             }
             Verdict::IsOver => {}
         }
+        dropped[lane] += u64::from(head.kind.is_event());
         let slot = choice.slot_to_forget(shared, lane, &head, entry.position);
         forgotten.extend(slot.map(|slot| (slot, entry.position)));
     }
@@ -168,7 +172,7 @@ fn write(
     for writer in writers {
         runs.push(writer.finish(&*shared.disk).map_err(unwritten)?);
     }
-    Ok(Made { runs, losses, forgotten, rules: Arc::clone(rules) })
+    Ok(Made { runs, losses, dropped, forgotten, rules: Arc::clone(rules) })
 }
 
 pub(super) fn failed(shared: &Shared, action: &'static str, error: io::Error) -> Fault {

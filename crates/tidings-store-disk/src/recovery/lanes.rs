@@ -43,6 +43,7 @@ impl Found<'_> {
             time: catalogue.time,
             losses: Arc::new(self.losses(&catalogue, &rules)?),
             lost_file: catalogue.lost,
+            work: Vec::new(),
             rules,
             lanes,
         })

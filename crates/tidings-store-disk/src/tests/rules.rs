@@ -110,6 +110,7 @@ impl Published {
                 self.records[record.position().get() as usize - 1].1
             );
         }
+        check_retained(store, &here);
         self.check_promises(&here, rules, now);
         self.check_states(store, &here, rules);
         for number in 0..9 {
@@ -223,6 +224,30 @@ impl Published {
             let expected = last.map_or(Position::new(head), |position| position.previous());
             assert_eq!(store.catalog().seek_last(interest, count).unwrap(), expected);
         }
+    }
+}
+
+/// What the store says that it keeps under each rule.
+fn check_retained(store: &DiskStore, here: &BTreeMap<Position, Arc<Record>>) {
+    let retained = store.catalog().retained();
+    let lanes = Arc::clone(&store.shared.read_state().lanes);
+    if lanes.generation == 0 && store.shared.rules().0.is_empty() {
+        return assert_eq!(retained, Retained::default());
+    }
+    assert_eq!(retained.events(), here.len() as u64);
+    let bytes: u64 = retained.rules.iter().map(|rule| rule.bytes).sum();
+    assert_eq!(bytes + retained.unsorted_bytes, store.health().bytes);
+    if lanes.generation == 0 {
+        return assert_eq!(bytes, 0);
+    }
+    for (lane, found) in retained.rules.iter().enumerate() {
+        let sorted = here.values().filter(|record| record.position() <= lanes.upto);
+        let of_lane: Vec<_> =
+            sorted.filter(|record| lanes.rules.lane_of_record(record) == lane).collect();
+        let oldest = of_lane.iter().map(|record| record.time()).min();
+        assert_eq!((found.events, found.oldest), (of_lane.len() as u64, oldest), "lane {lane}");
+        let named = lane.checked_sub(1).map(|rule| &lanes.rules.0[rule].name);
+        assert_eq!(found.name.as_ref(), named);
     }
 }
 
