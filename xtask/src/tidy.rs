@@ -8,6 +8,7 @@ mod header_names;
 mod idioms;
 pub(crate) mod links;
 mod modules;
+mod test_programs;
 mod widths;
 mod words;
 
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Vec<String> {
     problems.extend(links::check(&files));
     problems.extend(contents::check(&files));
     problems.extend(decisions::check(&files));
+    problems.extend(test_programs::check(&files));
     if problems.is_empty() {
         println!("tidy: {} files, nothing to say", files.len());
     }
