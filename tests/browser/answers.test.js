@@ -127,8 +127,8 @@ async function waitAfter(head, body, options = {}) {
     window.waits = [];
     window.setTimeout = (fn, ms, ...rest) => {
       window.waits.push(ms);
-      // A wait between connections is not waited for.
-      return setTimeout(fn, fn.name === "over" ? 0 : ms, ...rest);
+      // A wait between connections, which resolves a promise, is not waited for.
+      return setTimeout(fn, /native code/.test(fn) ? 0 : ms, ...rest);
     };
     window.wait = () => window.waits.filter((ms) => ms !== 60_000).at(-1);
   });

@@ -3,6 +3,7 @@
 import { connect, heard, openPage } from "./browser.js";
 import { equal, ok, pause, temporaryFile, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
+import { STREAM, startScript } from "./script.js";
 import { mint } from "./token.js";
 
 const BLANK = "/healthz";
@@ -79,6 +80,40 @@ test("multiplex: one that joins gets its history and nothing older, with shared 
   equal(await all(live), data("b", 10, 11));
   equal(await all(late), data("b", 7, 11));
   equal(await hub.subscribers(), 1);
+});
+
+test("multiplex: one that joins is open when it has its place, and misses nothing then", async () => {
+  let stream;
+  let answerHistory;
+  const script = await startScript((response, _, { url }) => {
+    if (url.includes("from=now")) {
+      answerHistory = (next) => {
+        response.writeHead(200, { "content-type": "application/json" });
+        response.end(JSON.stringify({ events: [], next }));
+      };
+      return;
+    }
+    response.writeHead(200, { ...STREAM, "tidings-resume": "live" });
+    response.write("id: a:1\n\n");
+    stream = response;
+  });
+  const page = await openPage(script.url);
+  await connect(page, { topics: "a", multiplex: true, worker: "page" });
+  await page.evaluate(async () => {
+    const { connect } = await import("/tidings.js");
+    window.other = connect("", { topics: "b", multiplex: true, worker: "page" });
+    window.data = [];
+    window.other.onmessage = ({ data }) => window.data.push(data);
+  });
+  await until("the place is asked for", () => answerHistory);
+  await until("one stream again", () => script.open() === 2);
+  // What is published before the hub has said where "now" is may be left out: it is not open yet.
+  equal(await page.evaluate(() => window.other.readyState), 0);
+  answerHistory("a:1");
+  await until("open", () => page.evaluate(() => window.other.readyState === 1));
+  const event = { id: "a:2", topic: "b", event: "message", data: "first" };
+  stream.write(`id: a:2\ndata: ${JSON.stringify(event)}\n\n`);
+  await until("the event", () => page.evaluate(() => window.data[0] === "first"));
 });
 
 test("multiplex: topics that nobody wants leave the stream, and nothing is lost", async () => {

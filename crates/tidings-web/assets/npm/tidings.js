@@ -37,29 +37,20 @@ if (/\/tidings\.js$/.test(import.meta.url)) WORKERS.script = import.meta.url;
 export function connect(url = "", options = {}) {
   let hub;
   try {
-    hub = new URL(url || "/", globalThis.location?.href);
+    hub = new URL(url || "/", globalThis.location?.href).href;
   } catch {
     // Outside of a page there is no origin to begin with.
   }
-  if (!hub || !/^https?:$/.test(hub.protocol) || hub.username || hub.search || hub.hash) {
+  if (!/^https?:..[^/@]+\/[^?#]*$/.test(hub)) {
     throw new TypeError("connect: a hub has a whole http(s) URL without user, query or fragment");
   }
-  return new Connection(hub.href.replace(/\/+$/, ""), options);
+  return new Connection(hub.replace(/\/+$/, ""), options);
 }
 
 // The worker's side: this file was started as its script, or imported by one that was. Ports that
 // come before the exchange is loaded wait for it.
 
-if (typeof document === "undefined" && globalThis.name?.startsWith?.(NAME)) {
-  const exchange = openExchange(() => globalThis.close());
-  const admit = async (port) => (await exchange)(port);
-  if ("onconnect" in globalThis) {
-    globalThis.onconnect = async ({ ports: [port] }) => {
-      await admit(port);
-      port.postMessage(0);
-    };
-  } else {
-    globalThis.onmessage = ({ ports: [port] }) => admit(port);
-    globalThis.postMessage(0);
-  }
+if (!globalThis.document && globalThis.name?.startsWith?.(NAME)) {
+  const admit = openExchange(() => globalThis.close());
+  globalThis.onconnect = globalThis.onmessage = ({ ports: [port] }) => admit(port);
 }

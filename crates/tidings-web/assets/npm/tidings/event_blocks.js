@@ -10,51 +10,47 @@ import { EVENT_CHARS_MAX } from "./limits.js";
  */
 export class EventBlocks {
   dispatch = () => {};
-  #other;
-  /** The incomplete line. */
-  #line = "";
-  /** The last piece ended with CR: a LF at the start of the next one ends no line. */
-  #afterCr = false;
-  /** The incomplete block. */
-  #block = {};
 
   constructor(other = () => {}) {
-    this.#other = other;
-  }
+    /** The incomplete line. */
+    let line = "";
+    /** The last piece ended with CR: a LF at the start of the next one ends no line. */
+    let isAfterCr = false;
+    /** The incomplete block. */
+    let block = {};
 
-  /** Takes the next piece. Throws a RangeError if a line or an event is too long. */
-  push(text) {
-    if (text === "") return;
-    if (this.#afterCr && text[0] === "\n") text = text.slice(1);
-    this.#afterCr = text.endsWith("\r");
-    const [first, ...others] = text.split(/\r\n?|\n/);
-    this.#grow(first);
-    for (const start of others) {
-      const line = this.#line;
-      this.#line = "";
-      this.#take(line);
-      this.#grow(start);
-    }
-  }
+    const grow = (piece) => {
+      line += piece;
+      if (line.length + (block.data?.length ?? 0) > EVENT_CHARS_MAX) {
+        throw new RangeError("an event is too large");
+      }
+    };
 
-  #grow(piece) {
-    this.#line += piece;
-    if (this.#line.length + (this.#block.data?.length ?? 0) > EVENT_CHARS_MAX) {
-      throw new RangeError("an event is too large");
-    }
-  }
+    const take = () => {
+      const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line);
+      if (field === "data") block.data = block.data?.concat("\n", value) ?? value;
+      else if (field === "event") block.type = value;
+      else if (field === "id") block.id = value.includes("\0") ? block.id : value;
+      else if (field) other(field, value);
+      else if (!line) {
+        const complete = block;
+        block = {};
+        this.dispatch(complete);
+      }
+      line = "";
+    };
 
-  #take(line) {
-    const block = this.#block;
-    if (line === "") {
-      this.#block = {};
-      this.dispatch(block);
-      return;
-    }
-    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line);
-    if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-    else if (field === "event") block.type = value;
-    else if (field === "id") block.id = value.includes("\0") ? block.id : value;
-    else if (field) this.#other(field, value);
+    /** Takes the next piece. Throws a RangeError if a line or an event is too long. */
+    this.push = (text) => {
+      if (text === "") return;
+      if (isAfterCr && text[0] === "\n") text = text.slice(1);
+      isAfterCr = text.endsWith("\r");
+      const [first, ...others] = text.split(/\r\n?|\n/);
+      grow(first);
+      for (const start of others) {
+        take();
+        grow(start);
+      }
+    };
   }
 }

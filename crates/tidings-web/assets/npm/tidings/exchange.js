@@ -16,64 +16,72 @@ import "./waits.js";
  */
 export function newExchange(over) {
   const feeds = new Set();
-  /** What each port of a page stands for: `{ port, member, silence }`. */
-  const guests = new Set();
-
-  /** Tabs share a feed whose token is now like theirs. */
-  const join = (guest, wish) => {
-    let feed = [...feeds].find(({ key }) => key === keyOf(wish));
-    if (!feed) {
-      // A member that is ejected gets a feed of its own.
-      const eject = (member, alone) => join(member.guest, alone);
-      feed = newFeed(wish, () => feeds.delete(feed), eject);
-      feeds.add(feed);
-    }
-    guest.member = newMember(guest, feed, wish);
-    feed.admit(guest.member);
-  };
-
-  const part = (guest) => {
-    const { member } = guest;
-    guests.delete(guest);
-    clearTimeout(guest.silence);
-    guest.member = undefined;
-    member?.feed.part(member);
-  };
-
-  /** A guest that has fallen silent is gone. */
-  const heard = (guest) => {
-    guests.add(guest);
-    clearTimeout(guest.silence);
-    guest.silence = setTimeout(part, MEMBER_SILENCE_MS, guest);
-  };
-
-  /** What pages order. */
-  const orders = {
-    join(guest, wish) {
-      part(guest);
-      heard(guest);
-      join(guest, wish);
-    },
-    token: ({ member }, token) => member?.feed.retoken(member, token),
-    ping: ({ port, member }) => port.postMessage(["pong", !!member]),
-    leave: part,
-    // A page considered this exchange dead: all pages move on to the next, and this one ends.
-    retire(guest) {
-      part(guest);
-      for (const one of guests) {
-        one.port.postMessage(["retired"]);
-        part(one);
-      }
-      over();
-    },
-  };
+  /** What sends each page on to another exchange. */
+  const retirements = new Set();
 
   return (port) => {
-    const guest = { port };
-    heard(guest);
-    port.onmessage = ({ data: [order, detail] }) => {
-      heard(guest);
-      orders[order](guest, detail);
+    let member;
+    let silence;
+
+    const tell = (what, detail) => port.postMessage([what, detail]);
+
+    /** Tabs share a feed whose token is now like theirs. */
+    const join = (wish) => {
+      let feed = [...feeds].find(({ key }) => key === keyOf(wish));
+      if (!feed) {
+        feed = newFeed(wish, () => feeds.delete(feed));
+        feeds.add(feed);
+      }
+      const joined = newMember(feed, wish, join, (what, detail) => {
+        // A page that has left, or joined again, gets no message of its old membership.
+        if (member === joined) tell(what, detail);
+      });
+      member = joined;
+      feed.admit(member);
     };
+
+    const part = () => {
+      const former = member;
+      member = undefined;
+      retirements.delete(retire);
+      clearTimeout(silence);
+      former?.feed.part(former);
+    };
+
+    const retire = () => {
+      tell("retired");
+      part();
+    };
+
+    /** A page that has fallen silent is gone. */
+    const heard = () => {
+      retirements.add(retire);
+      clearTimeout(silence);
+      silence = setTimeout(part, MEMBER_SILENCE_MS);
+    };
+
+    /** What pages order. */
+    const orders = {
+      join(wish) {
+        part();
+        heard();
+        join(wish);
+      },
+      token: ({ token }) => member?.feed.retoken(member, token),
+      ping: () => tell("pong", !!member),
+      leave: part,
+      // A page considered this exchange dead: all pages move on to the next, and this one ends.
+      retire() {
+        part();
+        for (const retire of retirements) retire();
+        over();
+      },
+    };
+
+    port.onmessage = ({ data: [order, detail] }) => {
+      heard();
+      orders[order](detail);
+    };
+    heard();
   };
 }

@@ -15,16 +15,14 @@ export function keyOf({ url, topics, withCredentials, session, token, multiplex,
  * One event stream, and the pages that get its events. `gone` is called when the feed has ended,
  * and `eject` with a member for which the stream cannot be shared, and what it then wants.
  */
-export function newFeed(wish, gone, eject) {
+export function newFeed(wish, gone) {
   const members = new Set();
   let stream;
   let isOpen = false;
   /** Whether the stream has just reconnected, and may yet begin with a reset. */
   let isResuming = false;
-  /** The rejection of the token, while the pages are asked for another. */
-  let refusal;
-  /** Whether the pages were asked for a token to replace the one that is about to expire. */
-  let isRenewing = false;
+  /** Why pages were last asked for a token: a rejection, or the time `left` before it expires. */
+  let asked;
   let widening;
   let narrowing;
 
@@ -34,8 +32,6 @@ export function newFeed(wish, gone, eject) {
 
   /** Pages that have all of their history. */
   const current = () => [...members].filter(({ held }) => !held);
-
-  const wants = (topics) => (member) => setOf(member.wish.topics) === setOf(topics);
 
   const topicsOf = (some) => union(some.map((member) => member.wish.topics));
 
@@ -75,12 +71,11 @@ export function newFeed(wish, gone, eject) {
     },
     token(detail) {
       on.error({ reason: "token refused", status: 401 });
-      refusal = detail;
-      all("token", detail);
+      on.expiring(detail);
     },
-    expiring(left) {
-      isRenewing = true;
-      all("token", { left });
+    expiring(detail) {
+      asked = detail;
+      all("token", detail);
     },
     /**
      * The stream is over for good. If the hub rejected what several pages want together, it may be
@@ -88,8 +83,8 @@ export function newFeed(wish, gone, eject) {
      */
     closed(detail) {
       const everyone = [...members];
-      const isLast = wants(everyone.at(-1).wish.topics);
-      const sharing = everyone.filter((member) => !isLast(member));
+      const { set } = everyone.at(-1);
+      const sharing = everyone.filter((member) => member.set !== set);
       if (detail.reason !== "refused" || !sharing.length) {
         all("closed", detail);
         everyone.forEach(feed.part);
@@ -98,10 +93,10 @@ export function newFeed(wish, gone, eject) {
       const { cursor, token } = stream;
       stream.close();
       begin({ ...wish, token, after: cursor, topics: topicsOf(sharing) });
-      for (const member of everyone.filter(isLast)) {
+      for (const member of everyone.filter((member) => member.set === set)) {
         members.delete(member);
         const after = member.cursor ?? member.wish.after;
-        eject(member, { ...member.wish, after, token, multiplex: false });
+        member.join({ ...member.wish, after, token, multiplex: false });
       }
     },
   };
@@ -119,28 +114,20 @@ export function newFeed(wish, gone, eject) {
     }));
 
   /**
-   * Adds a page with other topics: the stream begins again with all that is wanted, after the event
-   * it had come to, and the page gets what it has not had of these.
-   */
-  const widen = async (member) => {
-    member.held = [];
-    await stream.placed;
-    await regroup();
-    if (isOpen) member.tell("open");
-    // From where a page begins that wants no history: the stream may begin somewhat earlier.
-    await catchUp(member, startOf(member.wish) ?? { from: "now" });
-  };
-
-  /**
    * Sends history to a page that joined later, and then the live events that came meanwhile. Both
    * are in the log's order, but either may be ahead of the other: a member gets no event that is
-   * not later than those it has.
+   * not later than those it has. For a page with other topics than those that are read, the stream
+   * begins again with all that is wanted, after the event it had come to.
    */
-  const catchUp = async (member, start) => {
+  const catchUp = async (member, start, isServed) => {
     const { after } = start;
     let isResumed = after;
     let isMore = true;
-    member.held ??= [];
+    member.held = [];
+    if (!isServed) {
+      await stream.placed;
+      await regroup();
+    }
     try {
       while (isMore && members.has(member)) {
         member.isOverfull = false;
@@ -176,21 +163,24 @@ export function newFeed(wish, gone, eject) {
 
     /** Adds a page. For the first one the stream has begun as it wished. */
     admit(member) {
-      const terms = member.wish;
+      const { multiplex, token } = member.wish;
       const isFirst = !members.size;
-      const isServed = !terms.multiplex || current().some(wants(terms.topics));
+      const isServed = !multiplex || current().some(({ set }) => set === member.set);
       members.add(member);
       if (isFirst) return;
-      if (refusal) {
-        if (terms.token === stream.token) member.tell("token", refusal);
-        else feed.retoken(member, terms.token);
+      if (asked?.reason) {
+        if (token === stream.token) member.tell("token", asked);
+        else feed.retoken(member, token);
       }
-      if (!isServed) return widen(member);
-      if (isOpen) member.tell("open");
       const { cursor } = stream;
-      const start = startOf(terms);
-      if (start && start.after !== cursor) catchUp(member, start);
-      else if (cursor) member.moved(cursor);
+      const start = startOf(member.wish);
+      if (isServed && isOpen) member.tell("open");
+      // Where a page begins that wants no history: the stream may begin somewhat earlier.
+      if (!isServed || (start && start.after !== cursor)) {
+        catchUp(member, start ?? { from: "now" }, isServed);
+      } else if (cursor) {
+        member.moved(cursor);
+      }
     },
 
     /** Removes a page. The last one ends the feed. */
@@ -211,12 +201,11 @@ export function newFeed(wish, gone, eject) {
      */
     retoken(member, token) {
       const isOther = token && token !== stream.token;
-      if (isOther && (refusal || isRenewing)) {
-        refusal = undefined;
-        isRenewing = false;
+      if (isOther && asked) {
+        asked = undefined;
         stream.retoken(token);
-      } else if (!isOther && refusal) {
-        member.tell("closed", refusal);
+      } else if (!isOther && asked?.reason) {
+        member.tell("closed", asked);
         feed.part(member);
       }
     },

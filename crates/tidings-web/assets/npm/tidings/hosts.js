@@ -4,85 +4,76 @@ import { GREETING_MS } from "./limits.js";
 import { within } from "./waits.js";
 
 /** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/6";
+export const NAME = "tidings/7";
 
 /** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
 export const WORKERS = {};
 
-/** A function that admits ports to a new exchange; `over` is called when it has ended. */
-export async function openExchange(over) {
-  const { newExchange } = await import("./exchange.js");
-  return newExchange(over);
+/**
+ * A function that admits a port to a new exchange and then greets the page there. `over` is called
+ * when the exchange has ended.
+ */
+export function openExchange(over) {
+  const exchange = import("./exchange.js").then(({ newExchange }) => newExchange(over));
+  return async (port) => {
+    (await exchange)(port);
+    port.postMessage(0);
+  };
 }
 
-/**
- * Ways to reach an exchange, the best first: each returns a port, and where possible a way to end
- * its thread, or fails.
- */
+/** What runs an exchange, by kind, the best first: a worker, or an object that stands in for it. */
 export const HOSTS = {
-  async shared(name) {
-    const worker = WORKERS.shared(name);
-    await greeting(worker, worker.port);
-    return { port: worker.port };
+  shared: (name) => WORKERS.shared(name),
+  dedicated(name) {
+    try {
+      return WORKERS.dedicated(name);
+    } catch {
+      // A script of another origin cannot be a worker's script, but a worker may import it.
+      const text = `import ${JSON.stringify(WORKERS.script)};`;
+      script ??= URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+      return new Worker(script, { type: "module", name });
+    }
   },
-  dedicated: (name) => join("dedicated", () => startWorker(name)),
-  page: () => join("page", async (over) => ({ admit: await openExchange(over) })),
+  page(_, over) {
+    const admit = openExchange(over);
+    return { postMessage: (_, [port]) => admit(port) };
+  },
 };
+
+/** URL of the script of a dedicated worker, where that is not `WORKERS.script`. */
+let script;
 
 /** Hosts of this page alone, by kind, which its connections share. */
 const own = {};
 
-/** A port of the page's own host of this kind, which `start` starts if there is none. */
-async function join(kind, start) {
-  const forget = () => {
+/** Reaches a host of this kind: its `port`, and what ends its thread where that is possible. */
+export async function reach(kind, name) {
+  const end = () => {
     if (own[kind] === host) own[kind] = undefined;
+    host.terminate?.();
   };
-  const host = (own[kind] ??= start(() => forget()));
-  host.catch(forget);
-  const { admit, end } = await host;
-  const { port1, port2 } = new MessageChannel();
-  admit(port2);
-  return {
-    port: port1,
-    end() {
-      forget();
-      end?.();
-    },
-  };
-}
-
-async function startWorker(name) {
-  let worker;
-  let blob;
-  try {
-    worker = WORKERS.dedicated(name);
-  } catch (error) {
-    if (!WORKERS.script) throw error;
-    // A script of another origin cannot be a worker's script, but a worker may import it.
-    const text = `import ${JSON.stringify(WORKERS.script)};`;
-    blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    worker = new Worker(blob, { type: "module", name });
+  const host = own[kind] ?? HOSTS[kind](name, () => end());
+  let { port } = host;
+  let admitted;
+  if (!port) {
+    own[kind] = host;
+    const channel = new MessageChannel();
+    port = channel.port1;
+    admitted = host.postMessage(0, [channel.port2]);
   }
-  const end = () => worker.terminate();
+  const greeting = new Promise((resolve, reject) => {
+    port.onmessage = resolve;
+    admitted?.catch(reject);
+    host.addEventListener?.("error", (event) => {
+      event.preventDefault();
+      reject(new Error("the worker does not start"));
+    });
+  });
   try {
-    await greeting(worker, worker);
+    await within(GREETING_MS, greeting);
   } catch (error) {
     end();
     throw error;
-  } finally {
-    URL.revokeObjectURL(blob);
   }
-  return { admit: (port) => worker.postMessage(0, [port]), end };
-}
-
-/** Waits for the worker's first message. */
-function greeting(worker, port) {
-  const first = new Promise((resolve, reject) => {
-    worker.onerror = (event) => {
-      event.preventDefault?.();
-      reject(new Error("the worker does not start"));
-    };
-    port.onmessage = resolve;
-  });
-  return within(GREETING_MS, first);
+  return { port, end };
 }

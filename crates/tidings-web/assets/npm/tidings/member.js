@@ -1,13 +1,17 @@
 // One connection of a page, as its feed sees it.
 
 import { HELD_EVENTS_MAX } from "./limits.js";
-import { wants } from "./topics.js";
+import { setOf, wants } from "./topics.js";
 
-export function newMember(guest, feed, wish) {
+/** A member of a feed: `join` lets it join another, and `tell` sends its page a message. */
+export function newMember(feed, wish, join, tell) {
   const member = {
-    guest,
     feed,
     wish,
+    /** Its topics, as a text that is the same for the same topics. */
+    set: setOf(wish.topics),
+    join,
+    tell,
     /** Live events that wait until the page has its history; `undefined` if it has. */
     held: undefined,
     /** Whether more came than may be held; history is then read again from where it ended. */
@@ -16,15 +20,10 @@ export function newMember(guest, feed, wish) {
     number: NaN,
     cursor: undefined,
 
-    /** Sends the page a message. One that has left, or joined again, gets none of its old ones. */
-    tell(what, detail) {
-      if (guest.member === member) guest.port.postMessage([what, detail]);
-    },
-
     /** The stream came to an id without an event. */
     moved(id) {
       member.cursor = id;
-      member.tell("id", id);
+      tell("id", id);
     },
 
     /** A live event: sent, or held back while history is read. */
@@ -44,7 +43,7 @@ export function newMember(guest, feed, wish) {
       if (event.number <= member.number) return;
       member.number = event.number ?? member.number;
       member.cursor = event.cursor;
-      member.tell("event", event);
+      tell("event", event);
     },
   };
   return member;

@@ -22,8 +22,8 @@ const closed = (reason, more) => ["closed", { reason, ...more }];
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
  * the value of `Tidings-Resume`, `event`, `id`, `reset`, `error` (it will reconnect), `token` (the
- * token was rejected, it waits for `retoken`), `expiring` with the milliseconds in which `retoken`
- * may be called, and `closed` (for good). Of a `restart` it reports no more than `open`.
+ * token was rejected, it waits for `retoken`), `expiring` with the milliseconds that are `left`
+ * to call `retoken`, and `closed` (for good). Of a `restart` it reports no more than `open`.
  */
 export function newStream(wish, tell) {
   const { url, withCredentials, session, last, from } = wish;
@@ -33,7 +33,10 @@ export function newStream(wish, tell) {
   let retry = RETRY_MS;
   const stop = new AbortController();
   let attempting;
+  /** What came of this attempt: a `restart`, an open stream, one that was sent to its end. */
   let isAgain;
+  let isOpen;
+  let isWhole;
   /** Ends the wait for another token. */
   let retokened;
   /** What renews the running connection: `connection`, `handle`, and when its token `expires`. */
@@ -48,18 +51,14 @@ export function newStream(wish, tell) {
       ...request,
     });
 
-  /** Sends the hub the token for the running connection; whether it accepted it. */
+  /** Sends the hub the token for the running connection. */
   const renew = async ({ connection, handle, expires }) => {
-    try {
-      // Where streams are all the connections that a browser allows, the request waits until one
-      // of them ends: the first to give up begins again, and lets the requests of the others pass.
-      const wait = (expires - Date.now()) * (0.5 + Math.random() / 3);
-      const signal = AbortSignal.timeout(Math.min(wait, ANSWER_MS));
-      const body = JSON.stringify({ handle });
-      return (await send(`/connections/${connection}/token`, { signal, method: "PUT", body })).ok;
-    } catch {
-      return false;
-    }
+    // Where streams are all the connections that a browser allows, the request waits until one
+    // of them ends: the first to give up begins again, and lets the requests of the others pass.
+    const wait = (expires - Date.now()) * (0.5 + Math.random() / 3);
+    const signal = AbortSignal.timeout(Math.min(wait, ANSWER_MS));
+    const body = JSON.stringify({ handle });
+    return send(`/connections/${connection}/token`, { signal, method: "PUT", body });
   };
 
   /** An event in an envelope, or one of the hub's own, or of a server that knows no envelopes. */
@@ -74,7 +73,7 @@ export function newStream(wish, tell) {
     } else if (type === EXPIRING && inner?.handle && stream.token) {
       // Without a handle it is a session, which the page itself renews.
       expiring = { ...inner, expires: Date.now() + inner.in_ms };
-      tell("expiring", inner.in_ms);
+      tell("expiring", { left: inner.in_ms });
     } else {
       const topic = ABOUT_TOPIC.includes(type) ? inner?.topic : undefined;
       stream.cursor = lastId;
@@ -89,43 +88,37 @@ export function newStream(wish, tell) {
     if (stream.cursor) place();
   };
 
-  /** Reads events until the connection breaks, and returns how it broke. */
-  const read = async (body) => {
+  /** One connection, from the request to the end of its body, and how it ended. */
+  const attempt = async () => {
+    const own = (attempting = new AbortController());
+    const late = setTimeout(() => own.abort(), ANSWER_MS);
     const blocks = new EventBlocks((field, value) => {
       if (field === "retry" && /^[0-9]+$/.test(value)) {
         retry = Math.min(Math.max(value, RETRY_MS_MIN), RETRY_MS_MAX);
       }
     });
-    lastId = stream.cursor;
     blocks.dispatch = take;
+    lastId = stream.cursor;
+    isAgain = isOpen = isWhole = false;
     try {
-      for await (const text of textOf(body)) blocks.push(text);
-      return { end: LOST, isWhole: true };
-    } catch (error) {
-      // The stream would send the same event again.
-      return { end: error instanceof RangeError ? closed("event too large") : LOST };
-    }
-  };
-
-  /** One connection, from the request to the end of its body, and how it ended. */
-  const attempt = async () => {
-    const own = (attempting = new AbortController());
-    const late = setTimeout(() => own.abort(), ANSWER_MS);
-    try {
-      const start = stream.cursor ? { after: stream.cursor } : { last, from };
+      const start = lastId ? { after: lastId } : { last, from };
       const terms = { ...start, envelope: "json" };
       const answer = await stream.events(stream.topics, terms, "text/event-stream", own.signal);
       if (!isStream(answer)) return await outcomeOf(answer);
       clearTimeout(late);
+      isOpen = true;
       tell("open", answer.headers.get("tidings-resume"));
-      return { wasOpen: true, ...(await read(answer.body)) };
-    } catch {
-      return { end: LOST };
+      for await (const text of textOf(answer.body)) blocks.push(text);
+      isWhole = true;
+    } catch (error) {
+      // The stream would send the same event again.
+      if (error instanceof RangeError) return closed("event too large");
     } finally {
       clearTimeout(late);
       own.abort();
       expiring = undefined;
     }
+    return LOST;
   };
 
   const run = async () => {
@@ -134,10 +127,9 @@ export function newStream(wish, tell) {
     let refusals = 0;
     let isEnd = false;
     while (!stop.signal.aborted) {
-      isAgain = false;
-      const { end, retryAfter = 0, wasOpen, isWhole } = await attempt();
+      const [what, detail, retryAfter = 0] = await attempt();
       if (isAgain) continue;
-      if (wasOpen) failures = refusals = 0;
+      if (isOpen) failures = refusals = 0;
       else failures += 1;
       // With the end of the last topic the hub asks for a day of patience, for the sake of clients
       // that would reconnect for ever. It answers 204 at once as well; a server that does not is
@@ -147,9 +139,9 @@ export function newStream(wish, tell) {
         retry = RETRY_MS;
         continue;
       }
-      tell(...end);
-      if (end[0] === "closed") return;
-      if (end[0] === "token") {
+      tell(what, detail);
+      if (what === "closed") return;
+      if (what === "token") {
         await new Promise((resolve) => (retokened = resolve));
         retokened = undefined;
         // A new token is tried at once; after several rejections in a row, more and more slowly.
@@ -181,8 +173,8 @@ export function newStream(wish, tell) {
       stream.token = token;
       if (retokened) return retokened();
       const running = attempting;
-      const isRenewed = expiring && (await renew(expiring));
-      if (!isRenewed && running === attempting) stream.restart(stream.topics);
+      const answer = expiring && (await renew(expiring).catch(() => {}));
+      if (!answer?.ok && running === attempting) stream.restart(stream.topics);
     },
 
     /** Continues with these topics. */
@@ -227,24 +219,26 @@ function isStream(answer) {
   return answer.status === 200 && /^text\/event-stream\s*([;,]|$)/i.test(contentType(answer));
 }
 
-/** The consequence of a response that is not a stream: reconnect, with another token, or never. */
+/**
+ * The consequence of a response that is not a stream: reconnect, perhaps not before `Retry-After`,
+ * with another token, or never.
+ */
 async function outcomeOf(answer) {
-  const { status } = answer;
-  if (status === 204) return { end: closed("ended") };
+  const { status, redirected, url } = answer;
+  if (status === 204) return closed("ended");
   if (status === 200) {
-    // A server that answers with a page, such as a login page, would do so again.
+    // A server that answers with a page, such as a login page, would do so again. With the final
+    // URL, if the request was redirected; its query may contain secrets.
     const detail = { status, contentType: contentType(answer) };
-    // The final URL, if the request was redirected. The query may contain secrets.
-    if (answer.redirected) detail.redirectedTo = answer.url.split(/[?#]/)[0];
-    return { end: closed("not an event stream", detail) };
+    if (redirected) detail.redirectedTo = url.split(/[?#]/)[0];
+    return closed("not an event stream", detail);
   }
   // Any other status would be the same for the same request.
   if ([408, 425, 429].includes(status) || status >= 500) {
-    return { end: ["error", { ...LOST[1], status }], retryAfter: retryAfter(answer) };
+    return ["error", { ...LOST[1], status }, retryAfter(answer)];
   }
-  const end = closed("refused", { status, problem: await problemOf(answer) });
-  if (status === 401) end[0] = "token";
-  return { end };
+  const [what, detail] = closed("refused", { status, problem: await problemOf(answer) });
+  return [status === 401 ? "token" : what, detail];
 }
 
 /** The hub's problem details (RFC 9457), if the response has any. */

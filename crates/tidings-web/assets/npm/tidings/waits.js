@@ -2,21 +2,18 @@
 
 import { WAIT_MS_MAX } from "./limits.js";
 
-/** What took too long. */
-export class Late extends Error {}
-
-/** The result of a promise, or `Late` if it takes longer. */
+/** The result of a promise, or an error if it takes longer. */
 export function within(ms, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Late(`no answer within ${ms / 1000} s`)), ms);
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 /** A wait in milliseconds that doubles with each failure after the first; at least `base`. */
 export function backoff(base, failures) {
-  return Math.min(base * 2 ** Math.max(0, failures - 1), Math.max(base, WAIT_MS_MAX));
+  return Math.max(base, Math.min((base * 2 ** failures) / 2, WAIT_MS_MAX));
 }
 
 /**
@@ -25,8 +22,7 @@ export function backoff(base, failures) {
  */
 export function pause(ms, signal) {
   return new Promise((resolve) => {
-    const over = () => resolve();
-    const timer = signal.aborted || setTimeout(over, ms);
+    const timer = signal.aborted || setTimeout(resolve, ms);
     signal.onabort = () => clearTimeout(timer);
   });
 }
