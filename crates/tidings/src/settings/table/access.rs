@@ -15,8 +15,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: true,
-            help: "Everybody may do everything, on any address",
-            note: "Everybody may publish and subscribe to everything, on any address.",
+            help: "Let everyone do everything without a token, on any address",
+            note: "Let everyone publish, subscribe and administer without a token, on any address.",
             set: |hub, given| {
                 hub.server.http.open = given.switch()?;
                 Ok(())
@@ -29,10 +29,9 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("[]"),
             is_common: true,
             help: "A host name for a hub without keys, or *; may be repeated",
-            note: "Host names under which a hub that is open, or has no keys, answers, in \
-                   addition to loopback names and addresses: [\"hub.example\"], or [\"*\"] for \
-                   every host. `redirect-listen` redirects to them as well, besides the names in \
-                   the certificate.",
+            note: "Host names that a hub answers to if it is open or has no keys, in addition to \
+                   loopback names and addresses: [\"hub.example\"], or [\"*\"] for every host. \
+                   `redirect-listen` also redirects to them, besides the names in the certificate.",
             set: |hub, given| {
                 hub.server.http.allowed_hosts = AllowedHosts::new(&given.texts)?;
                 Ok(())
@@ -102,7 +101,7 @@ pub(super) const SECTION: Section = Section {
             default: Default::Is("\"0s\""),
             is_common: false,
             help: "Accept tokens this long before `nbf` and after `exp` [0s]",
-            note: "Time that a token is accepted before its `nbf` and after its `exp`, for clocks \
+            note: "How long before its `nbf` and after its `exp` a token is accepted, for clocks \
                    that differ; at most 60s.",
             set: |hub, given| {
                 hub.server.http.leeway = given.read(leeway)?;
@@ -115,9 +114,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is("\"1d\""),
             is_common: false,
-            help: "Accept signed links that are good for at most this long [1d]",
-            note: "The longest that a signed link may be good for; at most 7d. The keys that sign \
-                   links are in [[link-keys]] tables below.",
+            help: "Longest lifetime of a signed link [1d]",
+            note: "The longest lifetime of a signed link; at most 7d. The keys that sign links are \
+                   in [[link-keys]] tables below.",
             set: |hub, given| {
                 hub.server.http.link_age_max = given.duration()?;
                 Ok(())
@@ -129,9 +128,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is("\"30s\""),
             is_common: false,
-            help: "Tell streams this long before their token or session ends [30s]",
-            note: "How long before its token or session ends a stream gets `tidings.expiring`, so \
-                   that it can be renewed; a third of its time, if that is less.",
+            help: "Warn streams this long before their token or session expires [30s]",
+            note: "How long before its token or session expires a stream gets `tidings.expiring`, \
+                   so that the client can renew it; a third of the lifetime, if that is less.",
             set: |hub, given| {
                 hub.server.http.expiring_before = given.duration()?;
                 Ok(())
@@ -187,7 +186,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "Let session cookies travel without TLS",
+            help: "Accept session cookies without TLS, on addresses other than loopback",
             note: "Whether these cookies also work without TLS, on a network that is trusted. \
                    Loopback addresses need no TLS.",
             set: |hub, given| {
@@ -201,8 +200,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("URL"),
             default: Default::Example(r#""https://hub.example""#),
             is_common: false,
-            help: "The URL of the hub, as its clients know it",
-            note: "The URL of the hub as browsers know it, if a proxy hides it: pages of this \
+            help: "The URL under which clients know the hub",
+            note: "The URL under which browsers know the hub, if a proxy hides it: pages of this \
                    origin are the hub's own.",
             set: |hub, given| {
                 let origin = given.read(own_origin)?;

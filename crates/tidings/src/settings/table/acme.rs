@@ -11,10 +11,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("NAME"),
             default: Default::Is("[]"),
             is_common: true,
-            help: "A name or address to order a certificate for; may be repeated",
-            note: "Names and addresses to get a certificate for, and to renew it, by itself. The \
-                   authority must reach the hub under each, at port 443, or at port 80 with \
-                   `redirect-listen`. By this you agree to its terms.",
+            help: "A domain or IP address to get a certificate for; may be repeated",
+            note: "Domains and IP addresses for which the hub gets a certificate, and renews it. \
+                   The authority must reach the hub under each of them, at port 443, or at port 80 \
+                   with `redirect-listen`. By setting this you agree to the authority's terms.",
             set: |hub, given| {
                 hub.acme.names = name::names(&given.texts)?;
                 Ok(())
@@ -26,12 +26,13 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("ADDRESS"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "A mail address that the authority may write to; may be repeated",
-            note: "Mail addresses that the authority may write to; which authority it is \
-                   (\"letsencrypt\", \"letsencrypt-staging\" for trying it out, or the URL of a \
-                   directory), and which of its kinds of certificates; the folder for account and \
-                   certificates, `acme` in the folder of `data` unless it is set; certificates by \
-                   which the directory itself is trusted, for an authority of your own.",
+            help: "An email address for the certificate authority to write to; may be repeated",
+            note: "Email addresses that the authority may write to; the authority itself \
+                   (\"letsencrypt\", \"letsencrypt-staging\" to try it out, or the URL of another \
+                   ACME directory); the certificate profile to ask it for; the folder for the \
+                   account and the certificates, `acme` in the folder of `data` unless it is set; \
+                   and CA certificates for the connection to the directory, for an authority of \
+                   your own.",
             set: |hub, given| {
                 hub.acme.contacts = given.each(value::mail_url)?;
                 Ok(())
@@ -43,8 +44,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("URL"),
             default: Default::Is(r#""letsencrypt""#),
             is_common: false,
-            help: "The authority: letsencrypt, letsencrypt-staging, or a directory's URL \
-                   [letsencrypt]",
+            help: "The certificate authority: letsencrypt, letsencrypt-staging, or an ACME \
+                   directory's URL [letsencrypt]",
             note: "",
             set: |hub, given| {
                 hub.acme.directory = given.read(name::directory)?;
@@ -57,7 +58,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("NAME"),
             default: Default::Example(r#""shortlived""#),
             is_common: false,
-            help: "Which of the authority's kinds of certificates to order",
+            help: "The certificate profile to ask the authority for",
             note: "",
             set: |hub, given| {
                 hub.acme.profile = Some(given.read(value::word)?);
@@ -70,7 +71,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("DIR"),
             default: Default::Example(r#""/var/lib/tidings/acme""#),
             is_common: false,
-            help: "The folder for account and certificates [acme, in the folder of --data]",
+            help: "The folder for the account and the certificates [acme, in the folder of --data]",
             note: "",
             set: |hub, given| {
                 hub.acme.folder = Some(given.path()?);
@@ -83,7 +84,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/acme-ca.pem""#),
             is_common: false,
-            help: "A file with certificates that the directory itself is trusted by, in PEM",
+            help: "A PEM file with CA certificates for the connection to the ACME directory",
             note: "",
             set: |hub, given| {
                 hub.acme.ca_file = Some(given.path()?);

@@ -9,7 +9,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Servers("URL"),
             default: Default::Example(r#""nats://a.example:4222,nats://b.example:4222""#),
             is_common: false,
-            help: "The servers that hold the history which several hubs share",
+            help: "The NATS servers that hold the shared history",
             note: "With store = \"nats\" several hubs share one history, and each keeps a copy in \
                    its data folder. These are the servers, with user and password where they ask \
                    for one: nats://user:password@host:4222. See docs/operating/cluster.md.",
@@ -24,8 +24,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("NAME"),
             default: Default::Is(r#""tidings""#),
             is_common: false,
-            help: "The stream there that is the history [tidings]",
-            note: "The stream there that is the history.",
+            help: "The JetStream stream that holds the shared history [tidings]",
+            note: "The JetStream stream that holds the shared history.",
             set: |hub, given| {
                 let text = given.text();
                 let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -43,10 +43,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/hub.creds""#),
             is_common: false,
-            help: "The credentials file that the hub logs in with there",
-            note: "The credentials file (.creds) that the hub logs in with, in place of user and \
-                   password in store-url. It is read for each connection: a renewed one counts \
-                   without a restart.",
+            help: "The credentials file with which the hub logs in to NATS",
+            note: "The credentials file (.creds) with which the hub logs in, in place of a user \
+                   and password in store-url. It is read for each connection: a renewed file takes \
+                   effect without a restart.",
             set: |hub, given| {
                 hub.store.shared.credentials = Some(given.path()?);
                 Ok(())
@@ -58,9 +58,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/nats-ca.pem""#),
             is_common: false,
-            help: "Certificates that those of the servers are checked against, in PEM",
-            note: "Certificates that those of the servers are checked against, if the system does \
-                   not know them; and the hub's own, if the servers ask for one.",
+            help: "A PEM file with the CA certificates that verify the NATS servers",
+            note: "CA certificates that verify the servers, if the system does not trust their \
+                   authority; and the hub's client certificate with its private key, if the \
+                   servers ask for one.",
             set: |hub, given| {
                 hub.store.shared.tls_ca = Some(given.path()?);
                 Ok(())
@@ -72,7 +73,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/nats.pem""#),
             is_common: false,
-            help: "The hub's certificate for the servers, in PEM",
+            help: "A PEM file with the hub's client certificate for the NATS servers",
             note: "",
             set: |hub, given| {
                 hub.store.shared.tls_identity.certificate = Some(given.path()?);
@@ -85,7 +86,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/nats.key""#),
             is_common: false,
-            help: "Its key, in PEM",
+            help: "A PEM file with the client certificate's private key",
             note: "",
             set: |hub, given| {
                 hub.store.shared.tls_identity.key = Some(given.path()?);
@@ -98,9 +99,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "Create the shared history if there is none",
-            note: "Whether to create the shared history if there is none. A hub that has followed \
-                   one never creates another.",
+            help: "Create the stream of the shared history if it does not exist",
+            note: "Whether to create the stream of the shared history if it does not exist. A hub \
+                   that has followed one never creates another.",
             set: |hub, given| {
                 hub.store.shared.create = given.switch()?;
                 Ok(())
@@ -112,10 +113,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "Give the shared history this hub's settings, where it has others",
-            note: "Whether to give the shared history this hub's retention-bytes, \
-                   retention-age and max-topics, where it has others. Without it, a hub with \
-                   others than the rest does not start.",
+            help: "Change the stream's settings to those of this hub where they differ",
+            note: "Whether to change the stream's retention-bytes, retention-age and max-topics to \
+                   those of this hub where they differ. Without it, a hub whose values differ does \
+                   not start.",
             set: |hub, given| {
                 hub.store.shared.update = given.switch()?;
                 Ok(())
@@ -127,10 +128,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::Switch,
             default: Default::Is("false"),
             is_common: false,
-            help: "Start although the servers can lose acknowledged events",
-            note: "Whether to start although the servers can lose acknowledged events: fewer than \
-                   three, or a version before 2.10.23; or although their clocks and the hub's \
-                   differ by more than five seconds.",
+            help: "Start even if the servers can lose acknowledged events",
+            note: "Whether to start even if the servers can lose acknowledged events (there are \
+                   fewer than three, or their version is before 2.10.23), or if their clocks and \
+                   the hub's differ by more than five seconds.",
             set: |hub, given| {
                 hub.store.shared.allow_unsafe = given.switch()?;
                 Ok(())

@@ -24,7 +24,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is("100"),
             is_common: false,
-            help: "Topics and patterns of one subscription [100]",
+            help: "Topics and patterns in one subscription [100]",
             note: "Topics and patterns in one subscription. More are rejected with 400.",
             set: |hub, given| {
                 hub.server.matchers_max = given.count()?;
@@ -37,7 +37,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""unlimited""#),
             is_common: false,
-            help: "Events per second that one token may publish [unlimited]",
+            help: "Events per second published with one token [unlimited]",
             note: "Events per second published with one token, or from one address without a \
                    token, after a burst of the same size. More are rejected with 429; a stream of \
                    events is read more slowly. \"unlimited\".",
@@ -82,10 +82,10 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""auto""#),
             is_common: false,
-            help: "Connections at once on which requests are read [auto: by open files]",
-            note: "Connections at once on which requests are read; established HTTP/1.1 \
-                   subscribers do not count. Above the limit only probes are answered. \"auto\": \
-                   a quarter of the open files, at most 16384.",
+            help: "Concurrent connections, HTTP/1.1 subscribers not counted [auto: by open files]",
+            note: "Concurrent connections; HTTP/1.1 connections that have become subscribers do \
+                   not count. Above the limit only health probes are answered. \"auto\": a quarter \
+                   of the limit of open files, at most 16384.",
             set: |hub, given| {
                 hub.runtime.connections_max = given.auto_or_count()?;
                 Ok(())
@@ -97,11 +97,11 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""unlimited""#),
             is_common: false,
-            help: "Connections at once from one address [unlimited]",
-            note: "Connections at once from one address, subscribers included, trusted proxies \
-                   excepted; subscribers from one address, also behind a proxy; and subscribers \
-                   with one token. Above the limit a subscriber is asked to retry later, and any \
-                   other request gets 429.",
+            help: "Concurrent connections from one address [unlimited]",
+            note: "Concurrent connections from one address, including subscribers and excepting \
+                   trusted proxies; concurrent subscribers from one address, also behind a proxy; \
+                   and concurrent subscribers with one token. Above the limit a subscriber is \
+                   asked to retry later, and any other request gets 429.",
             set: |hub, given| {
                 hub.server.http.connections_per_address_max = given.unlimited_or_count()?;
                 Ok(())
@@ -113,7 +113,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""unlimited""#),
             is_common: false,
-            help: "Subscribers at once from one address, also behind a trusted proxy \
+            help: "Concurrent subscribers from one address, also behind a trusted proxy \
                    [unlimited]",
             note: "",
             set: |hub, given| {
@@ -127,7 +127,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""unlimited""#),
             is_common: false,
-            help: "Subscribers at once with one token [unlimited]",
+            help: "Concurrent subscribers with one token [unlimited]",
             note: "",
             set: |hub, given| {
                 hub.server.http.subscribers_per_token_max = given.unlimited_or_count()?;
@@ -140,8 +140,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is("1024"),
             is_common: false,
-            help: "Streams at once on one HTTP/2 connection [1024]",
-            note: "Streams at once on one HTTP/2 connection. Further ones wait.",
+            help: "Concurrent requests on one HTTP/2 connection [1024]",
+            note: "Concurrent requests on one HTTP/2 connection. Further ones wait.",
             set: |hub, given| {
                 hub.server.http.streams_max = given.count()?.try_into().unwrap_or(u32::MAX);
                 Ok(())
@@ -153,7 +153,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("SIZE"),
             default: Default::Is(r#""32KiB""#),
             is_common: false,
-            help: "Size of a request head [32KiB]",
+            help: "Longest request head [32KiB]",
             note: "Size of a request head, above which it is rejected with 431; time for a head, \
                    and pauses in a body or in a publisher's stream of events, after which the \
                    answer is 408; and the time after which an idle connection is closed.",
@@ -168,7 +168,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""10s""#),
             is_common: false,
-            help: "Time for a request head [10s]",
+            help: "Longest time for a request head to arrive [10s]",
             note: "",
             set: |hub, given| {
                 hub.server.http.head_time_max = given.duration()?;

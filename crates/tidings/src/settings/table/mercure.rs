@@ -67,7 +67,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("ISSUER"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "An issuer whose 1.0 tokens the hub's own keys sign; may be repeated",
+            help: "An issuer (`iss`) whose 1.0 tokens are signed with the hub's own keys; may be \
+                   repeated",
             note: "Issuers (`iss`) whose 1.0 tokens are signed with the hub's own keys. An issuer \
                    with its own keys is configured in a [[jwt-keys]] table below.",
             set: |hub, given| {

@@ -27,7 +27,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/cert.pem""#),
             is_common: true,
-            help: "A file with the certificate chain, in PEM; turns on TLS",
+            help: "A PEM file with the certificate chain; turns on TLS",
             note: "Files with a certificate chain and its private key, in PEM: these addresses \
                    then speak TLS. The files are read again when they change, and on SIGHUP.",
             set: |hub, given| {
@@ -41,7 +41,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/etc/tidings/key.pem""#),
             is_common: false,
-            help: "A file with its private key, in PEM",
+            help: "A PEM file with the certificate's private key",
             note: "",
             set: |hub, given| {
                 hub.certificate.key = Some(given.path()?);
@@ -54,7 +54,7 @@ pub(super) const SECTION: Section = Section {
             value: Value::Path("FILE"),
             default: Default::Example(r#""/var/lib/tidings/ticket-keys""#),
             is_common: false,
-            help: "A file with the keys of session tickets, made if it does not exist",
+            help: "A file with the keys of TLS session tickets, created if it does not exist",
             note: "A file with the keys of session tickets, made if it does not exist: clients \
                    then resume their sessions after a restart, and at every hub with the same \
                    file.",
@@ -69,8 +69,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::List("ADDRESS"),
             default: Default::Is("[]"),
             is_common: false,
-            help: "An address without TLS that redirects to the one with TLS; may be repeated",
-            note: "Addresses without TLS that redirect to the first address with TLS.",
+            help: "An HTTP address that redirects to HTTPS; may be repeated",
+            note: "HTTP addresses that redirect to the first address with TLS.",
             set: |hub, given| {
                 hub.server.http.redirect = given.each(value::address)?;
                 Ok(())

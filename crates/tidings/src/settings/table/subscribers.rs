@@ -10,9 +10,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""auto""#),
             is_common: true,
-            help: "Subscribers at once [auto: by the limit of open files]",
-            note: "Subscribers at once. One above the limit is asked to retry later. \"auto\": the \
-             system's limit of open files, less what the hub itself needs.",
+            help: "Concurrent subscribers [auto: by the limit of open files]",
+            note: "Concurrent subscribers. One above the limit is asked to retry later. \"auto\": \
+                   the system's limit of open files, less what the hub itself needs.",
             set: |hub, given| {
                 hub.runtime.subscribers_max = given.auto_or_count()?;
                 Ok(())
@@ -52,8 +52,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("WHICH"),
             default: Default::Is(r#""off""#),
             is_common: false,
-            help: "Events that are compressed together, for subscribers that read gzip: off, \
-                   public, all [off]",
+            help: "Compression for subscribers that accept gzip: off, public (among events of the \
+                   same topics) or all (among all events) [off]",
             note: "Compresses streams and pages of history, once for all subscribers that read \
                    gzip. \"public\": events refer only to others on the same topics; \"all\": also \
                    to those on other topics. Private events never do. See \
@@ -69,9 +69,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("SIZE"),
             default: Default::Is(r#""64MiB""#),
             is_common: false,
-            help: "Memory for the texts that compressed events refer to [64MiB]",
-            note: "Memory for the texts that compressed events refer to, 12 KiB for each \
-                   subscription with several events a second. Without it events are compressed \
+            help: "Memory for the earlier events that compressed events refer to [64MiB]",
+            note: "Memory for the earlier events that compressed events refer to: 12 KiB for each \
+                   subscription with several events a second. Without it, each event is compressed \
                    alone.",
             set: |hub, given| {
                 hub.engine.compression_bytes_max = given.memory_bytes()?;
@@ -97,8 +97,9 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""10s""#),
             is_common: false,
-            help: "Reconnection delay of subscribers rejected for lack of room [10s]",
-            note: "The same, for a subscriber rejected for lack of room.",
+            help: "Reconnection delay of subscribers that are rejected because the hub is full \
+                   [10s]",
+            note: "The same, for a subscriber that is rejected because the hub is full.",
             set: |hub, given| {
                 hub.server.http.retry_refused = given.duration()?;
                 Ok(())
@@ -110,7 +111,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("DURATION"),
             default: Default::Is(r#""60s""#),
             is_common: false,
-            help: "Time without an acknowledgement after which a subscriber is gone [60s]",
+            help: "Time without a TCP acknowledgement after which a subscriber counts as gone \
+                   [60s]",
             note: "Time without a TCP acknowledgement after which a subscriber counts as gone.",
             set: |hub, given| {
                 hub.engine.peer_patience = given.duration()?;
