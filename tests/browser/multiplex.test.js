@@ -82,7 +82,7 @@ test("multiplex: one that joins gets its history and nothing older, with shared 
   equal(await hub.subscribers(), 1);
 });
 
-test("multiplex: one that joins is open when it has its place, and misses nothing then", async () => {
+test("multiplex: one that joins is open when it has its place, and misses nothing", async () => {
   let stream;
   let answerHistory;
   const script = await startScript((response, _, { url }) => {
