@@ -125,5 +125,5 @@ pub const HANDLE_BODY_BYTES_MAX: usize = 256;
 pub const DENY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long a request that erases events waits until their bytes are gone. At the edge: 202, and
-/// the same request again waits on.
+/// the same request, sent again, waits for it.
 pub const ERASE_PATIENCE: Duration = Duration::from_secs(30);

@@ -295,7 +295,7 @@ fn one_too_many(rejection: Rejection) -> Problem {
     let problem = match rejection {
         Rejection::HubConnections => Problem::new(Code::HubFull, "send it again in a moment"),
         _ => {
-            let detail = "close one, or use one for several requests";
+            let detail = "close a connection, or send several requests over one";
             Problem::new(Code::TooManyConnections, detail)
         }
     };

@@ -66,7 +66,7 @@ pub(crate) async fn kick_one(context: RequestContext<'_>, raw_id: &str) -> Resul
             asked.by_hub.values().any(|closed| *closed == Value::Bool(true))
         };
         others = Some(answers.filter(is_closed).ok_or_else(|| {
-            Problem::new(Code::ConnectionUnknown, "it never existed, or is closed")
+            Problem::new(Code::ConnectionUnknown, "no open connection has this id")
         })?);
     }
     let mut body = Map::new();

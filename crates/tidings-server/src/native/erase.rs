@@ -1,6 +1,6 @@
 //! `DELETE /events/{topic}?erase`: erases all events of the topic; with an id, one of them; with
 //! `key`, those of the key. It is answered once the bytes are gone, or with 202 if that takes
-//! longer than [`ERASE_PATIENCE`]: the same request again waits on.
+//! longer than [`ERASE_PATIENCE`]: the same request, sent again, waits for it.
 
 use http::StatusCode;
 use http::header::{self, HeaderValue};
@@ -118,7 +118,7 @@ fn refused(failure: &EraseFailure) -> Problem {
         )
         .with("parameter", "erase"),
         EraseFailure::TooMany => {
-            Problem::new(Code::TooManyErasures, "ask again when an earlier one is answered")
+            Problem::new(Code::TooManyErasures, "send it again when an earlier one is answered")
                 .with_header(header::RETRY_AFTER, 1.into())
         }
         EraseFailure::Publish(error) => store_problem::not_published(error),

@@ -85,7 +85,7 @@ pub(super) fn wants_state(query: &mut Query<'_>) -> Result<bool, Problem> {
     match query.take(RESET)?.as_deref() {
         None => Ok(false),
         Some("state") => Ok(true),
-        Some(_) => Err(query::bad_value(RESET, "`reset` is `state`, or not there".to_owned())),
+        Some(_) => Err(query::bad_value(RESET, "`reset` is `state`, or is left out".to_owned())),
     }
 }
 

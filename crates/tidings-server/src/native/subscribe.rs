@@ -174,7 +174,7 @@ fn preface(
             None => Ok(retry_line(retry_ms)),
             Some((reason, requested)) => Err(Problem::new(
                 Code::CursorLost,
-                "begin anew: with `from=start` everything that is kept, with `from=now` what comes",
+                "start again: `from=start` for all that is kept, or `from=now` for new events",
             )
             .with("reason", reason.name())
             .with("requested", requested.as_str())
