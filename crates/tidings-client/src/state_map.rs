@@ -39,7 +39,7 @@ struct Envelope {
     topic: String,
     #[serde(default)]
     key: String,
-    /// Whether the data is all of the value, or a piece that is added to it.
+    /// Whether the data is all of the value from now on, or a piece that is added to it.
     #[serde(default = "yes")]
     whole: bool,
     /// Of a piece: a JSON pointer to the string that grows, if it is not all of the text.
@@ -105,13 +105,14 @@ impl StateMap {
         let held = self.coming.as_ref().unwrap_or(&self.shown);
         let before = held.get(&event.topic).and_then(|values| values.get(&event.key));
         let value = match before {
-            // The first piece of a key is all of its value.
-            Some(before) if !event.whole => match &event.at {
+            _ if event.whole => event.data,
+            // Retention has dropped what it continues: the value is no part of the state.
+            None => return Ok(()),
+            Some(before) => match &event.at {
                 Some(at) => joined(before, &event.data, at)
                     .ok_or_else(|| StateError::Piece { key: event.key.clone() })?,
                 None => format!("{before}{}", event.data),
             },
-            _ => event.data,
         };
         self.set(&event.topic, &event.key, Some(value));
         Ok(())

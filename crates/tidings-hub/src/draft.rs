@@ -88,6 +88,12 @@ impl Draft {
         }
     }
 
+    /// Whether the data is all of what its key stands for from now on: a piece is, if the value
+    /// begins with it.
+    pub fn is_whole(&self) -> bool {
+        self.piece.as_ref().is_none_or(|piece| piece.from == 0)
+    }
+
     /// Whether `other` would reach the same subscribers as the same event: everything is equal
     /// except how each was published.
     pub fn says_the_same(&self, other: &Self) -> bool {

@@ -214,7 +214,7 @@ fn envelope(record: &Record, epoch: Epoch) -> Vec<u8> {
     if let Some(key) = &record.key {
         data.push_str(",\"key\":");
         json::push_string(&mut data, key.as_str());
-        data.push_str(if record.piece.is_none() { ",\"whole\":true" } else { ",\"whole\":false" });
+        data.push_str(if record.is_whole() { ",\"whole\":true" } else { ",\"whole\":false" });
     }
     if let Some(at) = record.piece.as_ref().and_then(|piece| piece.at.as_ref()) {
         data.push_str(",\"at\":");

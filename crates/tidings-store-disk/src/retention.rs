@@ -45,7 +45,10 @@ impl Writer {
                 }
                 let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
                 match state.sealed.front() {
-                    Some(oldest) if !is_last && is_over(&state, oldest) => state.sealed.pop_front(),
+                    Some(oldest) if !is_last && is_over(&state, oldest) => {
+                        shared.slots.cut_before(oldest.last.next());
+                        state.sealed.pop_front()
+                    }
                     _ => None,
                 }
             };

@@ -69,7 +69,9 @@ fn live_readers_get_the_pieces_and_the_state_has_one_event_with_all_of_them() {
         let page = server.get_json("/events/a").json();
         let event =
             |at: usize| (page["events"][at]["data"].clone(), page["events"][at]["whole"].clone());
-        assert_eq!(event(0), (json!("The sky"), json!(false)));
+        // The first one is all of its value.
+        assert_eq!(event(0), (json!("The sky"), json!(true)));
+        assert_eq!(event(2), (json!(" is\nblü"), json!(false)));
         assert_eq!(event(3), (json!("e"), json!(false)));
         let mut resumed = open(&server, "/events/a", Some(&id(2)));
         assert_eq!(next(&mut resumed), piece);
@@ -290,10 +292,9 @@ impl Map {
         let (key, data) = (event["key"].as_str().unwrap(), event["data"].as_str().unwrap());
         if event["removed"] == true {
             self.0.remove(key);
-        } else if event["whole"] == true || !self.0.contains_key(key) {
+        } else if event["whole"] == true {
             self.0.insert(key.to_owned(), data.to_owned());
-        } else {
-            let value = self.0.get_mut(key).unwrap();
+        } else if let Some(value) = self.0.get_mut(key) {
             match event["at"].as_str() {
                 None => value.push_str(data),
                 Some(at) => {

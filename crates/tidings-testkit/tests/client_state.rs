@@ -188,6 +188,26 @@ fn values_grow_by_pieces() {
 }
 
 #[test]
+fn a_value_that_begins_again_is_not_added_to_what_retention_has_dropped() {
+    let epoch = Epoch::parse(EPOCH).unwrap();
+    let store = MemoryStore::new(epoch, 4000, Duration::from_secs(3600));
+    let server = TestServer::builder().store(Arc::new(store)).start();
+    server.put("chat?append=m", "old");
+    let mut state = state(&server, &["chat"]);
+    runtime().block_on(async {
+        state.load().await.unwrap();
+        let is_gone = (0..20).any(|_| {
+            server.put("other", &"x".repeat(300));
+            server.get_json("/events/chat?from=state").json()["events"] == serde_json::json!([])
+        });
+        assert!(is_gone);
+        server.put("chat?append=m", "new");
+        assert_eq!(changes(&mut state, 1).await, [change("m", "new")]);
+        assert_eq!(values(&state), [("m", "new")]);
+    });
+}
+
+#[test]
 fn several_topics_have_their_own_keys_and_an_erased_one_is_empty() {
     let server = TestServer::start();
     server.put("stocks?key=A", "1");

@@ -83,12 +83,14 @@ class StateMap(Mapping[str, str]):
         else:
             self._set(event.topic, event.key or "", self._text(event))
 
-    def _text(self, event: Event) -> str:
+    def _text(self, event: Event) -> str | None:
         held = self._shown if self._coming is None else self._coming
         before = held.get(event.topic, {}).get(event.key or "")
-        # The first piece of a key is all of its value.
-        if event.is_whole or before is None:
+        if event.is_whole:
             return event.data
+        # Retention has dropped what it continues: the value is no part of the state.
+        if before is None:
+            return None
         return before + event.data if event.at is None else joined(before, event.data, event.at)
 
     def _set(self, topic: str, key: str, value: str | None) -> None:

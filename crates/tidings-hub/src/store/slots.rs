@@ -12,6 +12,8 @@
 //! log has some, are looked up in the log ([`Slots::complete`]) once the first key is published, or
 //! somebody asks for a state; from then on they are kept, too. So a hub with neither pays nothing.
 
+mod packed;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -32,6 +34,8 @@ use crate::record::Record;
 use crate::topic::Topic;
 
 use super::{Log, ReadQuery};
+
+use packed::Packed;
 
 /// The newest record of each slot of a log.
 #[derive(Debug, Default)]
@@ -86,6 +90,8 @@ struct Held {
     purged: Position,
     /// See [`Slots::erased`].
     erased: Position,
+    /// See [`Slots::cut`].
+    cut: Position,
 }
 
 /// A slot, as the table knows it: a hash that no publisher can aim at. It is good for this table,
@@ -106,50 +112,8 @@ pub(super) enum Place {
     Piece { first: Position, newest: Position },
     /// It is a piece of a value that is not whole.
     Cut,
-}
-
-/// A position, whether the slot is a key, whether the record removed it, and whether it is a piece.
-/// Eight bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packed(u64);
-
-const IS_PIECE: u64 = 1 << 61;
-const IS_KEY: u64 = 1 << 62;
-const IS_REMOVAL: u64 = 1 << 63;
-const FLAGS: u64 = IS_PIECE | IS_KEY | IS_REMOVAL;
-
-impl Packed {
-    fn new(draft: &Draft, position: Position) -> Self {
-        let key = if draft.key.is_some() { IS_KEY } else { 0 };
-        let removal = if draft.kind.is_removal() { IS_REMOVAL } else { 0 };
-        let piece = if draft.piece.is_some() { IS_PIECE } else { 0 };
-        Self(position.get() | key | removal | piece)
-    }
-
-    fn position(self) -> Position {
-        Position::new(self.0 & !FLAGS)
-    }
-
-    fn is_piece(self) -> bool {
-        self.0 & IS_PIECE != 0
-    }
-
-    fn is_key(self) -> bool {
-        self.0 & IS_KEY != 0
-    }
-
-    fn is_removal(self) -> bool {
-        self.0 & IS_REMOVAL != 0
-    }
-
-    /// Whether it is a key that has a value, all of which is there.
-    fn has_value(
-        self,
-        slot: &SlotHash,
-        growing: &HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
-    ) -> bool {
-        self.is_key() && !self.is_removal() && (!self.is_piece() || growing.contains_key(slot))
-    }
+    /// Retention has dropped it, and all else of its slot.
+    Gone,
 }
 
 impl Slots {
@@ -264,7 +228,7 @@ impl Slots {
     pub fn superseded_by(&self, draft: &Draft, position: Position) -> Option<Position> {
         match self.place_of(draft, position) {
             Place::Superseded(newest) => Some(newest),
-            Place::Newest | Place::Piece { .. } | Place::Cut => None,
+            Place::Newest | Place::Piece { .. } | Place::Cut | Place::Gone => None,
         }
     }
 
@@ -277,6 +241,8 @@ impl Slots {
         match (newest, growing) {
             (Some(newest), Some(Growing { first, .. })) => Place::Piece { first: *first, newest },
             (Some(newest), None) if newest > position => Place::Superseded(newest),
+            // The table has all that is there: it was dropped since it was read.
+            (None, _) if held.is_whole => Place::Gone,
             _ if draft.piece.is_some() => Place::Cut,
             _ => Place::Newest,
         }
@@ -304,7 +270,7 @@ impl Slots {
                 entry.insert(Growing { first: position, bytes, at });
             }
             // What it continues is gone.
-            Entry::Vacant(_) => {}
+            Entry::Vacant(_) => held.cut = held.cut.max(position),
             Entry::Occupied(mut entry) => {
                 let value = entry.get_mut();
                 if piece.from == 0 {
@@ -359,9 +325,7 @@ impl Slots {
     /// The record at `position`, which is of `slot`, is no longer there.
     pub fn forget_slot(&self, slot: SlotHash, position: Position) {
         self.write().change(slot, |held| {
-            if held.growing.get(&slot).is_some_and(|value| value.first <= position) {
-                held.growing.remove(&slot);
-            }
+            held.cut(slot, position);
             if let Entry::Occupied(entry) = held.newest.entry(slot)
                 && entry.get().position() == position
             {
@@ -370,6 +334,33 @@ impl Slots {
                 held.purge(position);
             }
         });
+    }
+
+    /// The record at `position`, which is of `slot`, is about to go: a value of which it is a part
+    /// is no longer whole. Call it before readers can miss the record.
+    pub fn cut_slot(&self, slot: SlotHash, position: Position) {
+        self.write().change(slot, |held| held.cut(slot, position));
+    }
+
+    /// The same for all records before `first`.
+    pub fn cut_before(&self, first: Position) {
+        let mut held = self.write();
+        let Held { newest, growing, live, cut, .. } = &mut *held;
+        growing.retain(|slot, value| {
+            let is_there = value.first >= first;
+            if let Some(newest) = newest.get(slot).filter(|_| !is_there) {
+                count(live, slot, false);
+                *cut = newest.position().max(*cut);
+            }
+            is_there
+        });
+    }
+
+    /// Position of the newest piece of a value of which retention dropped a part while it had that
+    /// piece: a reader that has come less far could take the piece for the value, or for a part of
+    /// an older one.
+    pub fn cut(&self) -> Position {
+        self.read().cut
     }
 
     /// Whether the record at `position`, which is of `slot`, stands for it, alone or as a piece.
@@ -420,23 +411,21 @@ impl Slots {
 
     /// Retention dropped all records before `first`.
     pub fn forget_before(&self, first: Position) {
+        self.cut_before(first);
         let mut held = self.write();
         let Held { newest, growing, keys, live, .. } = &mut *held;
         let mut purged = Position::ZERO;
         newest.retain(|slot, newest| {
             let is_there = newest.position() >= first;
-            if newest.has_value(slot, growing)
-                && (!is_there || growing.get(slot).is_some_and(|value| value.first < first))
-            {
-                count(live, slot, false);
-            }
             if !is_there {
+                if newest.has_value(slot, growing) {
+                    count(live, slot, false);
+                }
                 *keys -= usize::from(newest.is_key());
                 purged = purged.max(newest.position());
             }
             is_there
         });
-        growing.retain(|_, value| value.first >= first);
         held.purge(purged);
         if !held.is_whole {
             held.purge(first.previous());
@@ -554,6 +543,15 @@ impl Held {
                     self.growing.insert(slot, value);
                 }
             }
+        }
+    }
+
+    /// The value of `slot` is no longer whole, if the record at `position` is a part of it.
+    fn cut(&mut self, slot: SlotHash, position: Position) {
+        if self.growing.get(&slot).is_some_and(|value| value.first <= position) {
+            self.growing.remove(&slot);
+            let newest = self.newest.get(&slot).map(|newest| newest.position());
+            self.cut = self.cut.max(newest.unwrap_or_default());
         }
     }
 

@@ -8,7 +8,9 @@
 //! If one page comes to all of them, that is done on the way ([`Begun`]); else they are read once
 //! more ([`Values`]). A reader of the state may have none of its pieces, or only some. A value of
 //! which retention has dropped a part is no part of the state: a reader that may have it gets a
-//! removal.
+//! removal. That can happen while the state is read, after the value got pieces beyond the place
+//! where the read is to end. They are no value without what is before them, so the reader has to
+//! come to them as a reader of the state: they count as successors ([`Slots::cut`]).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -45,7 +47,8 @@ pub struct StatePage {
     /// The records. Ends of topics are not among them.
     pub page: Page,
     /// Position of the newest record beyond the end of the query that superseded a record of the
-    /// page; zero if there is none.
+    /// page, or is a piece of a value that is no longer whole. If it is not beyond the end, there
+    /// is none.
     pub successor: Position,
     /// If the page reaches the end of the query: the ends of the topics asked for, where all that
     /// is asked for are exact topics, in log order.
@@ -97,6 +100,8 @@ impl StateRead {
         let mut state = chosen.into_page(query)?;
         state.page.reached = after;
         if after >= upto {
+            // Asked after the last record was looked at.
+            state.successor = state.successor.max(store.slots().cut());
             self.find_ends(store, query, upto, &mut state)?;
         }
         Ok(state)
@@ -252,7 +257,7 @@ impl<'a> Chosen<'a> {
         let later = match place {
             Place::Superseded(later) => Some(later),
             Place::Piece { newest, .. } => Some(newest).filter(|newest| *newest > position),
-            Place::Newest | Place::Cut => None,
+            Place::Newest | Place::Cut | Place::Gone => None,
         };
         if let Some(later) = later {
             let begins = record.piece.as_ref().is_none_or(|piece| piece.from == 0);
@@ -265,7 +270,7 @@ impl<'a> Chosen<'a> {
                 return None;
             }
         }
-        if is_removal && !self.read.has_removals {
+        if (is_removal || place == Place::Gone) && !self.read.has_removals {
             return None;
         }
         if let Some(whole) = whole {
@@ -273,6 +278,10 @@ impl<'a> Chosen<'a> {
         }
         let mut cost = record.cost();
         let first = match (&record.piece, place) {
+            // What superseded it may be gone with it.
+            (_, Place::Gone) if record.key.is_some() => {
+                return Some(One { record: Arc::new(record.as_removal()), first: None, cost });
+            }
             (None, _) => None,
             (Some(piece), _) if piece.from == 0 => Some(position),
             (Some(piece), Place::Piece { first, .. }) => {

@@ -17,6 +17,12 @@ impl<F: Fn(&MemoryStore, &Page) + Send + Sync + 'static> WatchedLog<F> {
     pub(crate) fn new(log: MemoryStore, after_read: F) -> Self {
         Self { log, after_read }
     }
+
+    /// The log itself, which runs no hook.
+    #[allow(dead_code, reason = "not all tests use it")]
+    pub(crate) fn log(&self) -> &MemoryStore {
+        &self.log
+    }
 }
 
 impl<F: Fn(&MemoryStore, &Page) + Send + Sync + 'static> Log for WatchedLog<F> {

@@ -163,7 +163,8 @@ struct Event<'a> {
     alternates: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
-    /// With a key: whether the data is all of its value, or a piece that is added to it.
+    /// With a key: whether the data is all of its value from now on, or a piece that is added to
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<bool>,
     /// Of a piece: where in the data the text is.
@@ -230,7 +231,7 @@ fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Opt
         topic: record.topic.as_str(),
         alternates: record.alternates.iter().map(tidings_hub::Topic::as_str).collect(),
         key: record.key.as_ref().map(tidings_hub::Key::as_str),
-        whole: record.key.as_ref().filter(|_| removed.is_none()).map(|_| record.piece.is_none()),
+        whole: record.key.as_ref().filter(|_| removed.is_none()).map(|_| record.is_whole()),
         at: record
             .piece
             .as_ref()

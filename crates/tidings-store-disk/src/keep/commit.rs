@@ -64,6 +64,9 @@ impl Keeper {
         let mut removals: Vec<_> = inputs.iter().flat_map(|input| input.log.files()).collect();
         removals.extend(before.lost_file.clone().filter(|_| has_new_losses));
         let new: Vec<_> = after.runs().cloned().collect();
+        for (slot, position) in &forgotten {
+            shared.slots.cut_slot(*slot, *position);
+        }
         let not_recent = {
             let mut state = shared.write_state();
             // Indexes may have been made again meanwhile.

@@ -131,10 +131,13 @@ export class State extends EventTarget {
     }
   }
 
-  /** The text of a value to which a piece is added. The first piece of a key is all of it. */
+  /**
+   * The text of a value to which a piece is added; undefined if the value is not there: it is no
+   * part of the state once retention has dropped its beginning.
+   */
   #grown({ topic, key, data, at }) {
     const before = (this.#coming ?? this.#slots).get(nameOf(topic, key))?.text;
-    if (before === undefined) return data;
+    if (before === undefined) return undefined;
     return at === undefined ? before + data : joined(before, data, at);
   }
 
