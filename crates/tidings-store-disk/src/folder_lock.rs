@@ -30,6 +30,8 @@ impl Drop for FolderLock {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

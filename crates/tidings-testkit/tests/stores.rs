@@ -1,7 +1,5 @@
 //! The store contract, once per store; and tests that apply only to a store on disk.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

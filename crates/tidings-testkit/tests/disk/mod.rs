@@ -1,5 +1,7 @@
 //! The disk store against a real file system and real processes.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 mod child;
 
 use std::fs;
