@@ -3,9 +3,11 @@
 mod connection;
 mod engine;
 mod faults;
+mod one_log;
 mod stores;
 
 pub use connection::Connection;
 pub use engine::{Engine, Entry};
 pub use faults::Faults;
+pub use one_log::OneLog;
 pub use stores::{Connect, SharedStores};

@@ -1,35 +1,14 @@
 //! Growing events and erasing over HTTP, at hubs that share a log.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidings_store_shared::{SharedConfig, SharedStore};
 use tidings_testkit::server::TestServer;
-use tidings_testkit::shared_log::{Connection, Engine};
-use tidings_testkit::test_folder::TestFolder;
+use tidings_testkit::shared_log::OneLog;
 
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Two hubs of one log. They learn what the other one appends only when they append themselves,
-/// unless they follow.
-fn two_hubs(folder: &TestFolder, follow: bool) -> [TestServer; 2] {
-    let engine = Engine::new(1);
-    ["a", "b"].map(|name| {
-        let config = SharedConfig {
-            create: true,
-            trim_interval: Duration::ZERO,
-            ..SharedConfig::new(folder.join(name))
-        };
-        let mut store = SharedStore::open(config, Connection::to(&engine)).unwrap();
-        if follow {
-            store = store.following(Connection::to(&engine)).unwrap();
-        }
-        TestServer::builder().store(Arc::new(store)).start()
-    })
-}
 
 /// Key and data of each event of the topic's state.
 fn state(hub: &TestServer, topic: &str) -> Value {
@@ -49,8 +28,8 @@ fn eventually(mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn a_piece_that_loses_the_race_to_another_hub_is_not_stored_and_comes_after_when_asked_again() {
-    let folder = TestFolder::new("shared-values");
-    let [a, b] = two_hubs(&folder, false);
+    let log = OneLog::new("shared-values");
+    let [a, b] = ["a", "b"].map(|name| log.deaf_hub(name).start());
     a.put("t?append=K", "a1 ");
     // To this hub the key is new: at the place that it thinks of, the value would begin anew.
     let lost = b.post("/events/t?append=K&id=b1", "b1 ");
@@ -75,8 +54,8 @@ fn a_piece_that_loses_the_race_to_another_hub_is_not_stored_and_comes_after_when
 #[test]
 fn a_value_to_which_two_hubs_append_at_once_has_every_acknowledged_piece_once_and_in_order() {
     const PIECES: usize = 40;
-    let folder = TestFolder::new("shared-values");
-    let hubs = two_hubs(&folder, true);
+    let log = OneLog::new("shared-values");
+    let hubs = ["a", "b"].map(|name| log.hub(name).start());
     thread::scope(|scope| {
         for (name, hub) in ["a", "b"].into_iter().zip(&hubs) {
             scope.spawn(move || {
@@ -113,8 +92,8 @@ fn a_value_to_which_two_hubs_append_at_once_has_every_acknowledged_piece_once_an
 
 #[test]
 fn nothing_is_erased_over_a_shared_log_and_nobody_hears_that_it_was() {
-    let folder = TestFolder::new("shared-values");
-    let [hub, _other] = two_hubs(&folder, true);
+    let log = OneLog::new("shared-values");
+    let [hub, _other] = ["a", "b"].map(|name| log.hub(name).start());
     hub.put("t?key=K&id=one", "1");
     hub.put("t", "2");
     let before = hub.engine().head();
