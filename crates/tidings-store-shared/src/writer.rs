@@ -364,6 +364,8 @@ fn plan(
         let mut begun = stored.filter(|(draft, _)| draft.begins).flat_map(|(it, _)| it.topics());
         let overtaken = if begun.any(|topic| cache.catalog().has_topic(topic)) {
             Some(NoAnswer::Begun)
+        } else if has_ended(cache, drafts, judged)? {
+            Some(NoAnswer::Ended)
         } else if drafts.iter().any(|draft| has_lost_its_key(cache, draft, judged)) {
             Some(NoAnswer::Changed)
         } else {
@@ -411,6 +413,21 @@ fn has_lost_its_key(cache: &DiskStore, draft: &Draft, judged: Position) -> bool 
     newest.is_some_and(|newest| newest.position > judged)
 }
 
+/// Whether another hub has ended a topic after `judged` that one of `drafts` is to end.
+fn has_ended(cache: &DiskStore, drafts: &[Draft], judged: Position) -> Result<bool, AppendError> {
+    let ends = drafts.iter().filter(|draft| draft.kind.ends_topic());
+    for topic in ends.flat_map(Draft::topics) {
+        let state = cache
+            .catalog()
+            .topic(topic)
+            .map_err(|error| AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) })?;
+        if state.is_some_and(|state| state.ended && state.last > judged) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether `drafts` would make more topics or keys than there may be.
 fn has_no_room(cache: &DiskStore, drafts: &[Draft], maxima: Maxima) -> bool {
     let (catalog, slots) = (cache.catalog(), cache.slots());
@@ -440,6 +457,8 @@ enum NoAnswer {
     Changed,
     /// Another hub has just begun a topic that a publisher was to begin.
     Begun,
+    /// Another hub has just ended a topic that one of these was to end.
+    Ended,
     /// Other hubs have just made the last topics or keys that there may be.
     NoRoom,
 }
@@ -451,6 +470,7 @@ impl fmt::Display for NoAnswer {
             Self::Overtaken => "other hubs appended first each time",
             Self::Reused => "another hub has just stored an event with the same id",
             Self::Begun => "another hub has just begun the same topic",
+            Self::Ended => "another hub has just ended the same topic",
             Self::Changed => "another hub has just changed the same key",
             Self::NoRoom => "other hubs have just made the last topics or keys that there may be",
         })
