@@ -28,10 +28,10 @@ const FETCH_PATIENCE: Duration = Duration::from_secs(300);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Fills the log with `bytes`, empties the folder of a hub, and waits until it is ready.
-pub(crate) async fn run(world: &mut World, bytes: usize) -> Result<(), String> {
+pub(crate) async fn run(world: &mut World, bytes: u64) -> Result<(), String> {
     let began = Instant::now();
     let hubs = world.addresses();
-    let each = bytes.div_ceil(BATCH_EVENTS * DATA_BYTES * SENDERS * hubs.len());
+    let each = (bytes as usize).div_ceil(BATCH_EVENTS * DATA_BYTES * SENDERS * hubs.len());
     let tasks: JoinSet<_> = hubs
         .iter()
         .flat_map(|hub| [*hub; SENDERS])

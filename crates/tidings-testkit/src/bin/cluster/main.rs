@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cluster PLAN --nats PROGRAM --tidings PROGRAM [--seconds N] [--subscribers N] [--rate N]
-//!              [--seed N] [--servers N] [--times N] [--before PROGRAM]
+//!              [--seed N] [--servers N] [--times N] [--mebibytes N] [--before PROGRAM]
 //! ```
 //!
 //! | Plan | |
@@ -17,7 +17,7 @@
 //! | `latency` | 100 events per second and hub |
 //! | `throughput` | as many as possible |
 //! | `rollback` | the servers lose 50 blocks, again and again |
-//! | `cold` | a hub with an empty folder and 1 GiB to download |
+//! | `cold` | a hub with an empty folder and 1 GiB to download, or `--mebibytes` |
 //!
 //! Everything is on loopback. `scripts/test-cluster` finds the programs.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -67,6 +67,9 @@ const PLANS: [&str; 11] = [
 const AWAY_SECONDS: u64 = 60;
 const GONE_SECONDS: u64 = 20;
 
+/// Size of the log that a hub with an empty folder fetches.
+const COLD_MEBIBYTES: u64 = 1024;
+
 /// Repetitions of a rollback.
 const ROLLBACKS: u64 = 100;
 
@@ -115,7 +118,7 @@ async fn run(plan: &str, options: &HashMap<String, String>) -> Result<(), String
         }
         "gone" => gone::run(&mut world, number("away", GONE_SECONDS)?).await,
         "presence" => presence::run(&mut world).await,
-        "cold" => cold::run(&mut world, 1 << 30).await,
+        "cold" => cold::run(&mut world, number("mebibytes", COLD_MEBIBYTES)? << 20).await,
         _ => {
             let mut plan = plan_of(plan, number("away", AWAY_SECONDS)?);
             plan.seconds = number("seconds", plan.seconds)?;
