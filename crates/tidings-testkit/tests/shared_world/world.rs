@@ -320,13 +320,25 @@ impl World {
                     let place = client.got.last().map_or(client.start, |(at, _)| *at);
                     client.is_excused |= is_lost || place < first;
                 }
+                // A hub whose newest events the log has lost, which it is about to find out, can
+                // know the id of the client's last event as that of a lost one. The client gets a
+                // reset at the next hub, or else is found at the end.
+                let head = store.bounds().head;
+                let newest = store.read(&ReadQuery::one(head)).unwrap_or_default();
+                let is_on_lost_branch =
+                    client.last_id.as_deref().and_then(Client::given_id).is_some()
+                        && newest
+                            .records
+                            .first()
+                            .is_some_and(|record| !truth.has(head.get(), &record.data));
                 // The hub continues after another event than the client's last one.
                 let differs = client.got.last().is_some_and(|(position, payload)| {
                     let page = store.read(&ReadQuery::one(Position::new(*position)));
                     let page = page.unwrap_or_default();
                     page.records.first().is_some_and(|record| *record.data != **payload)
                 });
-                findings.silent += u64::from(differs && !client.is_excused);
+                let is_silent = differs && !client.is_excused && !is_on_lost_branch;
+                findings.silent += u64::from(is_silent);
             }
             Answer::ComeBack => {
                 findings.note("come back", 1);
