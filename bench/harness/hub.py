@@ -17,10 +17,12 @@ PROGRAM = str(TARGET / "release/tidings")
 class Hub:
     """A hub on a free port of loopback, with a folder that is removed at the end."""
 
-    def __init__(self, program):
+    def __init__(self, program, config=""):
         self.program = program
         self.folder = tempfile.TemporaryDirectory(prefix="tidings-bench-")
         self.data = Path(self.folder.name) / "log"
+        self.config = Path(self.folder.name) / "hub.toml"
+        self.config.write_text(config)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -29,7 +31,7 @@ class Hub:
     def start(self):
         """Starts it; returns the seconds until it takes connections."""
         began = time.monotonic()
-        command = [self.program, "serve", "--log", "error",
+        command = [self.program, "serve", "--log", "error", "--config", self.config,
                    "--listen", f"127.0.0.1:{self.port}", "--data", self.data]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while True:
