@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_client::{
-    Change, Event, LiveState, Lost, PublishError, Publisher, RetryPolicy, StateError,
+    Change, Event, EventId, LiveState, Lost, PublishError, Publisher, RetryPolicy, StateError,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::server::{EPOCH, TestServer};
@@ -111,8 +111,10 @@ fn a_publisher_sets_and_removes_keys_in_every_way_it_publishes() {
             (Some("2"), Some("no key"))
         );
 
-        publisher.remove("stocks", "A&B=C ").await.unwrap();
-        publisher.remove("a//b", "A&B=C ").await.unwrap();
+        let first = publisher.remove("stocks", "A&B=C ").await.unwrap();
+        let second = publisher.remove("a//b", "A&B=C ").await.unwrap();
+        let position = |id: EventId| id.as_str().split_once(':').unwrap().1.parse::<u64>().unwrap();
+        assert_eq!(position(first) + 1, position(second));
         let unknown = publisher.remove("stocks", "never set").await.unwrap_err();
         assert_eq!(unknown.problem().unwrap().code, "key_unknown");
         assert_eq!(changes(&mut state, 2).await, [removal("A&B=C "), removal("A&B=C ")]);

@@ -18,7 +18,8 @@ use crate::exit_code;
 use crate::trust::TrustArgs;
 
 pub(crate) use client::{
-    EndArgs, EraseArgs, HubUrl, PublishArgs, StatsArgs, SubscribeArgs, TopicsArgs, TraceArgs,
+    EndArgs, EraseArgs, HubUrl, PublishArgs, RemoveArgs, StatsArgs, SubscribeArgs, TopicsArgs,
+    TraceArgs,
 };
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use health::HealthArgs;
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     /// End a topic: its subscribers get a last event, and stay away
     #[command(long_about = client::END_ABOUT, after_long_help = client::END_EXAMPLES)]
     End(EndArgs),
+    /// Remove a key from the state of a topic
+    #[command(long_about = client::REMOVE_ABOUT, after_long_help = client::REMOVE_EXAMPLES)]
+    Remove(RemoveArgs),
     /// Erase events of a topic from the log, before retention drops them
     #[command(long_about = client::ERASE_ABOUT, after_long_help = client::ERASE_EXAMPLES)]
     Erase(EraseArgs),

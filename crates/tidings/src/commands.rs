@@ -14,6 +14,7 @@ mod help;
 mod man;
 mod publish;
 mod relay;
+mod remove;
 mod restore;
 mod serve;
 mod sign;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Topics(args) => topics::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::End(args) => end::run(&args),
+        Command::Remove(args) => remove::run(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Health(args) => health::run(&args),

@@ -188,6 +188,39 @@ fn an_event_is_the_value_of_a_key() {
 }
 
 #[test]
+fn a_key_is_removed_from_the_state_and_one_without_a_value_is_refused() {
+    let folder = Folder::new();
+    let hub = Hub::serve(&folder, &[]);
+    for key in ["A&B=C ", "K"] {
+        hub.command(&["publish", "a/b", "one", "--key", key]).output().unwrap();
+    }
+    let remove = |words: &[&str]| said(hub.command(&["remove"]).args(words));
+    let keys = || {
+        let page = hub.curl(&["-H", "Accept: application/json"], "/events/a/b?from=state");
+        let page: Value = serde_json::from_str(&page).unwrap();
+        let events = page["events"].as_array().unwrap().clone();
+        events.iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for words in [&["a/b"][..], &["a/b", "--key", ""], &["--key", "K"]] {
+        let (stdout, stderr, code) = remove(words);
+        assert_eq!((stdout.as_str(), code), ("", 2), "{words:?}: {stderr}");
+    }
+    for words in [["a/b", "--key", "k"], ["never", "--key", "K"], ["*", "--key", "K"]] {
+        let (stdout, stderr, code) = remove(&words);
+        assert_eq!((stdout.as_str(), code), ("", 5), "{words:?}: {stderr}");
+    }
+    assert_eq!(keys(), ["A&B=C ", "K"]);
+    let (id, stderr, code) = remove(&["a/b", "--key", "A&B=C "]);
+    assert!(id.ends_with(":3\n") && stderr.is_empty() && code == 0, "{id} {stderr}");
+    assert_eq!(keys(), ["K"]);
+    let (_, stderr, code) = remove(&["a/b", "--key", "A&B=C "]);
+    assert!(stderr.contains("404") && code == 5, "{stderr}");
+    let (json, _, code) = remove(&["a/b", "--key", "K", "--json"]);
+    assert!(json.ends_with(":4\"}\n") && code == 0, "{json}");
+    assert!(keys().is_empty());
+}
+
+#[test]
 fn history_has_events_as_long_as_ttl_says() {
     let folder = Folder::new();
     let hub = Hub::serve(&folder, &[]);
@@ -335,6 +368,7 @@ fn a_url_of_something_at_the_hub_is_refused_with_the_right_one_and_nothing_is_pu
         vec!["topics"],
         vec!["stats"],
         vec!["end", "t"],
+        vec!["remove", "t", "--key", "k"],
         vec!["erase", "t", "--all"],
         vec!["trace", "1-1"],
         vec!["health"],
@@ -360,6 +394,7 @@ fn a_refused_connection_is_one_error_with_at_most_two_causes_and_all_of_them_if_
         vec!["topics"],
         vec!["stats"],
         vec!["end", "t"],
+        vec!["remove", "t", "--key", "k"],
         vec!["erase", "t", "--all"],
         vec!["trace", "1-1"],
         vec!["health"],

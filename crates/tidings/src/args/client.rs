@@ -124,6 +124,21 @@ pub(crate) struct EndArgs {
     pub(crate) hub: HubUrl,
 }
 
+/// `tidings remove`.
+#[derive(Args, Debug)]
+pub(crate) struct RemoveArgs {
+    /// The topic; patterns are not possible
+    pub(crate) topic: String,
+    /// The key
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) key: String,
+    /// Print what the hub says, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubUrl,
+}
+
 /// `tidings erase`.
 #[derive(Args, Debug)]
 #[group(id = "what", required = true, multiple = false, args = ["id", "key", "all"])]
@@ -261,6 +276,17 @@ pub(super) const END_EXAMPLES: &str = "\
 Examples:
   tidings end ci/1
   tidings end ci/1 '{\"status\": \"passed\"}' --event done";
+
+pub(super) const REMOVE_ABOUT: &str = "\
+Remove a key from the state of a topic
+
+The id of the removal goes to standard output. Subscribers get the event `tidings.removed`, and \
+the key is no longer part of the state. A key without a value is an error. What was published with \
+the key stays in the history until retention drops it: `tidings erase` takes it out of the log.";
+
+pub(super) const REMOVE_EXAMPLES: &str = "\
+Examples:
+  tidings remove stocks --key ACME";
 
 pub(super) const ERASE_ABOUT: &str = "\
 Erase events of a topic from the log, before retention drops them
