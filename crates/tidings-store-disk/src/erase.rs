@@ -64,18 +64,10 @@ impl Eraser for DiskStore {
             stored(Fault::io("write the format in", &shared.config.path, error))
         })?;
         let mut erased = Erased::default();
-        loop {
-            let complete: Vec<_> = shared.read_state().complete().cloned().collect();
-            for file in &complete {
-                erased.add(shared.erase_in(file, what)?);
-            }
-            let (active, is_done) = self.erase_in_active(what)?;
-            erased.add(active);
-            // Otherwise the segment was sealed in between.
-            if is_done {
-                break;
-            }
-        }
+        let outcome = self.erase_everywhere(what, &mut erased);
+        // If it failed, some of it may be done, and the same request does not find that again.
+        shared.recount_erased(&erased.topics);
+        outcome?;
         let patience = Instant::now() + LEFTOVERS_PATIENCE;
         while shared.remove_leftovers().map_err(stored)? {
             if Instant::now() > patience {
@@ -84,7 +76,6 @@ impl Eraser for DiskStore {
             }
             wait(go_on)?;
         }
-        shared.recount_erased(&erased.topics);
         if what.what != Erasing::All {
             shared.slots.renew(self, &what.topic)?;
         }
@@ -93,17 +84,35 @@ impl Eraser for DiskStore {
 }
 
 impl DiskStore {
+    /// Erases records in all files. Adds what is done to `erased`, also if it fails then.
+    fn erase_everywhere(&self, what: &Erase, erased: &mut Erased) -> Result<(), EraseError> {
+        let shared = &*self.shared;
+        loop {
+            // The file of new blocks, with which opening the log repairs a block, is the last one.
+            if let Some(error) = shared.trouble.get().filter(tidings_hub::AppendError::is_final) {
+                return Err(EraseError::Store(error));
+            }
+            let complete: Vec<_> = shared.read_state().complete().cloned().collect();
+            for file in &complete {
+                shared.erase_in(file, what, erased)?;
+            }
+            // Otherwise the segment was sealed in between.
+            if self.erase_in_active(what, erased)? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Erases records in the segment that is being written. Returns whether it is done with all of
     /// them: the segment may have become another one.
-    fn erase_in_active(&self, what: &Erase) -> Result<(Erased, bool), EraseError> {
+    fn erase_in_active(&self, what: &Erase, erased: &mut Erased) -> Result<bool, EraseError> {
         let shared = &*self.shared;
         let log = Arc::clone(&shared.read_state().active.log);
-        let mut erased = Erased::default();
         let mut left = None::<Targets>;
         loop {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             if !Arc::ptr_eq(&shared.read_state().active.log, &log) {
-                return Ok((erased, false));
+                return Ok(false);
             }
             if let Some(error) = shared.trouble.get().filter(tidings_hub::AppendError::is_final) {
                 return Err(EraseError::Store(error));
@@ -119,7 +128,7 @@ impl DiskStore {
                 }
             };
             if targets.is_empty() {
-                return Ok((erased, true));
+                return Ok(true);
             }
             let records = shared.erase_blocks(&log, targets, what)?;
             erased.add(shared.forget_erased(&records, what));
@@ -139,11 +148,15 @@ impl DiskStore {
 
 impl Shared {
     /// Erases records in a complete file.
-    fn erase_in(&self, file: &Arc<Sealed>, what: &Erase) -> Result<Erased, EraseError> {
+    fn erase_in(
+        &self,
+        file: &Arc<Sealed>,
+        what: &Erase,
+        erased: &mut Erased,
+    ) -> Result<(), EraseError> {
         let mut targets = self.ask_index(file, |file| Targets::find(file, what)).map_err(stored)?;
-        let mut erased = Erased::default();
         if targets.is_empty() {
-            return Ok(erased);
+            return Ok(());
         }
         // Nobody makes the index again meanwhile.
         let _one = file.log.repair.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +171,7 @@ impl Shared {
         }
         let index = recovery::index_again(file).map_err(|error| stored(fault_of(error)))?;
         self.take_index(file, index);
-        Ok(erased)
+        Ok(())
     }
 
     /// Puts the index that was made again in its place. If it cannot be written, it stays in memory

@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod erase;
 mod faults;
+mod job_faults;
 mod older_index;
 mod rules;
 mod states;

@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     FullAfter(u64),
     /// After this many more syncs one fails.
     SyncFailsAfter(u64),
+    /// After this many more syncs of the folder one fails, and so do all others.
+    FolderSyncFailsAfter(u64),
     /// The disk is full, and half a write cannot be cut off again.
     FullAndStuck,
     /// No file can be created or opened: the process has too many open.
@@ -364,6 +366,10 @@ impl Disk for SimulatedDisk {
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.lock();
         inner.step()?;
+        if let Trouble::FolderSyncFailsAfter(left) = &mut inner.trouble {
+            let fewer = left.checked_sub(1);
+            *left = fewer.ok_or_else(|| io::Error::other("input/output error"))?;
+        }
         inner.synced_names = inner.names.clone();
         inner.changes.clear();
         Ok(())

@@ -113,8 +113,13 @@ impl Shared {
             // The file of new blocks stays, and opening the log writes them again.
             written.map_err(|error| self.lost(log, error))?;
         }
-        let removed = redo::remove(&*self.disk).and_then(|()| self.disk.sync());
-        removed.map_err(|error| stored(Fault::io("remove", &path, error)))
+        // If it stays, it holds what is in the log by now: the next erasure removes it, or opening
+        // the log, which writes the same once more.
+        if let Err(error) = redo::remove(&*self.disk).and_then(|()| self.disk.sync()) {
+            self.count_background_failure();
+            tracing::warn!(%error, path = %path.display(), "a file that is done with stays");
+        }
+        Ok(())
     }
 
     /// What the file holds is no longer known.

@@ -115,9 +115,17 @@ impl World {
     }
 
     fn erase(&mut self, store: &DiskStore) -> Result<(), ()> {
+        let Some(what) = self.some_erasure() else { return Ok(()) };
+        self.erase_this(store, &what).map_err(|error| {
+            assert!(self.disk.has_stopped(), "{error}");
+        })
+    }
+
+    /// One event, a key, or a topic; `None` of an empty log.
+    fn some_erasure(&mut self) -> Option<Erase> {
         let head = self.events.len() as u64;
         if head == 0 {
-            return Ok(());
+            return None;
         }
         let n = 1 + self.dice.below(head);
         let draft = &self.events[n as usize - 1].0;
@@ -129,7 +137,10 @@ impl World {
             },
             _ => Erasing::At(vec![Position::new(n)]),
         };
-        let what = Erase { topic: draft.topic.clone(), what, upto: Position::new(head) };
+        Some(Erase { topic: draft.topic.clone(), what, upto: Position::new(head) })
+    }
+
+    fn erase_this(&mut self, store: &DiskStore, what: &Erase) -> Result<(), EraseError> {
         let mut meant = 0;
         for (n, (draft, standing)) in self.events.iter_mut().enumerate() {
             if what.takes(draft, Position::new(n as u64 + 1)) {
@@ -139,21 +150,14 @@ impl World {
                 }
             }
         }
-        match store.erase(&what, &|| true) {
-            Ok(erased) => {
-                assert!(erased.events >= meant, "{erased:?}");
-                for (n, (draft, standing)) in self.events.iter_mut().enumerate() {
-                    if what.takes(draft, Position::new(n as u64 + 1)) {
-                        *standing = Standing::Erased;
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                assert!(self.disk.has_stopped(), "{error}");
-                Err(())
+        let erased = store.erase(what, &|| true)?;
+        assert!(erased.events >= meant, "{erased:?}");
+        for (n, (draft, standing)) in self.events.iter_mut().enumerate() {
+            if what.takes(draft, Position::new(n as u64 + 1)) {
+                *standing = Standing::Erased;
             }
         }
+        Ok(())
     }
 
     /// Everything is there but what was erased, of which nothing is in any file.
@@ -285,6 +289,46 @@ fn nothing_comes_back_and_nothing_else_is_lost_wherever_the_machine_stops() {
         world.settle(&store);
         world.check(&store);
     }
+}
+
+/// A fault at any step of an erasure: the log goes on, or takes no more events and says so. What
+/// was asked for is erased by the same request again, or by the next one after a restart.
+#[test]
+fn an_erasure_that_failed_is_made_good_by_the_next_one() {
+    let mut failed = 0;
+    for seed in 0..2 * seeds() {
+        let mut world = World::new(seed + 2_000);
+        for round in 0..3 {
+            let store = open(&world.disk, &world.config).unwrap();
+            world.check(&store);
+            for _ in 0..4 {
+                world.use_store(&store, 6).unwrap();
+                let Some(what) = world.some_erasure() else { continue };
+                let trouble = super::job_faults::some_trouble(&mut world.dice);
+                eprintln!("seed {seed}, round {round}, {trouble:?}, {what:?}");
+                world.disk.set_trouble(trouble);
+                let done = world.erase_this(&store, &what);
+                failed += u64::from(done.is_err());
+                let other = world.some_erasure().filter(|_| world.dice.one_in(4));
+                let other = other.filter(|other| world.erase_this(&store, other).is_err());
+                world.disk.set_trouble(Trouble::None);
+                if store.health().failure.is_some_and(|failure| failure.is_final()) {
+                    break;
+                }
+                for what in done.is_err().then_some(what).iter().chain(&other) {
+                    world.erase_this(&store, what).unwrap();
+                }
+                world.check(&store);
+            }
+            drop(store);
+            let is_power_cut = world.dice.one_in(2);
+            world.disk =
+                if is_power_cut { world.disk.after_power_cut() } else { world.disk.after_kill() };
+        }
+        let store = open(&world.disk, &world.config).unwrap();
+        world.check(&store);
+    }
+    assert!(failed >= seeds(), "{failed} erasures failed");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn last(count: u32) -> Option<Promise> {
 
 /// Topics 0 to 2 are kept for a short time, of 3 and 4 the last five, and of 5 the last three and
 /// what is young, and of 6 the state; the others are the rest.
-fn some_rules() -> Vec<Rule> {
+pub(super) fn some_rules() -> Vec<Rule> {
     vec![
         Rule {
             age: Some(Duration::from_millis(400)),
@@ -94,7 +94,7 @@ impl Published {
     /// Checks what is there: nothing that was not published, nothing twice, nothing in the wrong
     /// order; everything that a rule promises; and that the log reports a loss exactly where there
     /// is one.
-    fn check(&self, store: &DiskStore, rules: &[Rule], now: u64) {
+    pub(super) fn check(&self, store: &DiskStore, rules: &[Rule], now: u64) {
         let head = Position::new(self.records.len() as u64);
         assert_eq!(store.bounds().head, head);
         let all = read_told(store, None, Position::ZERO);
@@ -276,18 +276,18 @@ fn read_told(
     records
 }
 
-struct Life {
-    dice: Dice,
-    disk: SimulatedDisk,
-    config: DiskConfig,
-    published: Published,
+pub(super) struct Life {
+    pub(super) dice: Dice,
+    pub(super) disk: SimulatedDisk,
+    pub(super) config: DiskConfig,
+    pub(super) published: Published,
     unanswered: Vec<(Draft, u64)>,
-    time: u64,
+    pub(super) time: u64,
     jobs: u64,
 }
 
 impl Life {
-    fn new(seed: u64, config: DiskConfig) -> Self {
+    pub(super) fn new(seed: u64, config: DiskConfig) -> Self {
         Self {
             dice: Dice(seed),
             disk: SimulatedDisk::new(seed + 2_000_000),
@@ -317,7 +317,7 @@ impl Life {
             if self.dice.one_in(2) { self.disk.after_power_cut() } else { self.disk.after_kill() };
     }
 
-    fn settle(&mut self, store: &DiskStore) {
+    pub(super) fn settle(&mut self, store: &DiskStore) {
         let unanswered = std::mem::take(&mut self.unanswered);
         if store.bounds().head != Position::new(self.published.records.len() as u64) {
             self.published.records.extend(unanswered);
@@ -347,35 +347,45 @@ impl Life {
                 }
                 continue;
             }
-            let next = self.published.records.len() as u64 + 1;
-            let count = 1 + self.dice.below(12);
-            let mut drafts: Vec<_> =
-                (next..next + count).map(|n| some_draft(&mut self.dice, n)).collect();
-            let mut fold = Fold::of(store, &self.published.records);
-            for draft in &mut drafts {
-                let may_end =
-                    draft.kind == Kind::Event && draft.key.is_none() && self.dice.one_in(10);
-                draft.ttl_s = may_end.then_some(NonZeroU32::MIN);
-                states::give_keys(&mut self.dice, &fold, store, draft);
-                fold.add(store, draft);
+            if let Err(error) = self.append(store) {
+                assert!(self.disk.has_stopped(), "{error}");
+                let rules = self.config.rules.clone();
+                self.published.check(store, &rules, self.time);
+                return;
             }
-            let with_time = drafts.iter().cloned().map(|draft| (draft, self.time)).collect();
-            match store.append(drafts, at(self.time)) {
-                Ok(_) => self.published.records.extend::<Vec<_>>(with_time),
-                Err(error) => {
-                    assert!(self.disk.has_stopped(), "{error}");
-                    self.unanswered = with_time;
-                    let rules = self.config.rules.clone();
-                    self.published.check(store, &rules, self.time);
-                    return;
-                }
+        }
+    }
+
+    /// Appends some events. If that fails, they may be there after a restart.
+    pub(super) fn append(&mut self, store: &DiskStore) -> Result<(), AppendError> {
+        let next = self.published.records.len() as u64 + 1;
+        let count = 1 + self.dice.below(12);
+        let mut drafts: Vec<_> =
+            (next..next + count).map(|n| some_draft(&mut self.dice, n)).collect();
+        let mut fold = Fold::of(store, &self.published.records);
+        for draft in &mut drafts {
+            let may_end = draft.kind == Kind::Event && draft.key.is_none() && self.dice.one_in(10);
+            draft.ttl_s = may_end.then_some(NonZeroU32::MIN);
+            states::give_keys(&mut self.dice, &fold, store, draft);
+            fold.add(store, draft);
+        }
+        let with_time = drafts.iter().cloned().map(|draft| (draft, self.time)).collect();
+        match store.append(drafts, at(self.time)) {
+            Ok(_) => {
+                self.unanswered.clear();
+                self.published.records.extend::<Vec<_>>(with_time);
+                Ok(())
+            }
+            Err(error) => {
+                self.unanswered = with_time;
+                Err(error)
             }
         }
     }
 }
 
 /// Waits until the background thread has written all indexes, or cannot.
-fn wait_for_indexes(store: &DiskStore, disk: Option<&SimulatedDisk>) {
+pub(super) fn wait_for_indexes(store: &DiskStore, disk: Option<&SimulatedDisk>) {
     let started = std::time::Instant::now();
     let is_missing = || {
         let state = store.shared.read_state();
@@ -388,7 +398,7 @@ fn wait_for_indexes(store: &DiskStore, disk: Option<&SimulatedDisk>) {
 }
 
 /// Waits until the background thread has counted the topics.
-fn wait_for_topics(store: &DiskStore) {
+pub(super) fn wait_for_topics(store: &DiskStore) {
     let known = store.catalog().topics("", None, 100).unwrap().len();
     let started = std::time::Instant::now();
     while store.catalog().topic_count() < known {
