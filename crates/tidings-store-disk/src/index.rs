@@ -18,7 +18,7 @@ use crate::error::Fault;
 
 pub(crate) use file::IndexFile;
 pub(crate) use memory::MemoryIndex;
-pub(crate) use write::{Indexed, write_index};
+pub(crate) use write::{Indexed, UNFINISHED_ENDING, write_index};
 
 /// Places are counted from the first record of the segment: 0, 1, 2, …
 pub(crate) trait SegmentIndex {

@@ -5,6 +5,9 @@
 //! blocks will be, nothing of what is erased. It is complete if its last eight bytes are the magic
 //! and the CRC-32 of all before; otherwise nothing was overwritten yet.
 //!
+//! The index of a file is removed before its blocks are: whoever failed in the middle of an erasure
+//! may have written one that knows nothing of it.
+//!
 //! For each block: the length of the file's name (2 bytes), the name, the salt of the file (8
 //! bytes), the offset (8 bytes), the length of the block (4 bytes), the block.
 
@@ -12,7 +15,8 @@ use std::io;
 
 use crate::block::{u32_at, u64_at};
 use crate::disk::Disk;
-use crate::segment::SALT;
+use crate::run_name::RunName;
+use crate::segment::{SALT, index_name, position_in};
 
 /// The name of the file.
 pub(crate) const REDO_FILE: &str = "redo";
@@ -108,8 +112,22 @@ fn overwrite(disk: &dyn Disk, name: &str, salt: u64, offset: u64, block: &[u8]) 
     if read < found.len() || u64::from_le_bytes(found) != salt {
         return Ok(());
     }
+    remove_index(disk, name)?;
     file.write_at(block, offset)?;
     file.sync()
+}
+
+/// Removes the index of a file, if it has one. The change survives a power cut.
+fn remove_index(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    let index = match position_in(name, ".log") {
+        Some(first) => Some(index_name(first)),
+        None => RunName::of_file(name).map(|run| run.index()),
+    };
+    match index.map(|index| disk.remove(&index)) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Some(Ok(())) => disk.sync(),
+        _ => Ok(()),
+    }
 }
 
 /// Removes the file, if there is one.

@@ -11,6 +11,9 @@ use super::ids::key_of_all;
 use super::keys::Entry;
 use super::pages::PageWriter;
 
+/// What the name of an index ends with while it is being written.
+pub(crate) const UNFINISHED_ENDING: &str = ".new";
+
 /// Facts about the segment that the index belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indexed {
@@ -28,7 +31,7 @@ pub(crate) fn write_index(
     index: &MemoryIndex,
     segment: Indexed,
 ) -> io::Result<()> {
-    let unfinished = format!("{name}.new");
+    let unfinished = format!("{name}{UNFINISHED_ENDING}");
     match disk.remove(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
