@@ -334,6 +334,14 @@ fn topics_are_listed_for_people_and_for_programs_however_many_there_are() {
     assert_eq!(rows.len(), 4, "{table}");
     assert!(rows[0].contains("subscribers") && rows[1].ends_with("t/0000 (ended)"), "{table}");
     assert!(rows[3].ends_with("t/0002"), "{table}");
+
+    said(&mut hub.command(&["publish", "v", "one", "--key", "k"]));
+    let (table, _, _) = said(&mut hub.command(&["topics", "v"]));
+    let rows: Vec<Vec<_>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][..4], ["events", "bytes", "keys", "subscribers"], "{table}");
+    let bytes: u64 = rows[1][1].parse().unwrap();
+    assert!(bytes > "one".len() as u64 && bytes < 200, "{table}");
+    assert_eq!((rows[1][0], rows[1][2], rows[1][3]), ("1", "1", "0"), "{table}");
 }
 
 #[test]

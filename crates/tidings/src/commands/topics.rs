@@ -58,17 +58,18 @@ fn lines(topics: &[Value]) -> String {
 
 /// A line for each; the names come last, since they have any length.
 fn table(topics: &[Value], with_head: bool) -> String {
-    let row = |events: &str, subscribers: &str, id: &str, topic: &str| {
-        format!("{events:>10}  {subscribers:>11}  {id:<20}  {topic}\n")
+    let row = |[events, bytes, keys, subscribers]: [&str; 4], id: &str, topic: &str| {
+        format!("{events:>10}  {bytes:>12}  {keys:>8}  {subscribers:>11}  {id:<20}  {topic}\n")
     };
     let head = with_head && !topics.is_empty();
-    let head = head.then(|| row("events", "subscribers", "last id", "topic"));
+    let names = ["events", "bytes", "keys", "subscribers"];
+    let head = head.then(|| row(names, "last id", "topic"));
     let rows = topics.iter().map(|topic| {
         let text = |name: &str| topic[name].as_str().unwrap_or("?");
-        let number = |name: &str| topic[name].as_u64().unwrap_or_default().to_string();
+        let numbers = names.map(|name| topic[name].as_u64().unwrap_or_default().to_string());
         let ended = if topic["ended"] == true { " (ended)" } else { "" };
         let name = format!("{}{ended}", text("topic"));
-        row(&number("events"), &number("subscribers"), text("last_id"), &name)
+        row(numbers.each_ref().map(String::as_str), text("last_id"), &name)
     });
     head.into_iter().chain(rows).collect()
 }
