@@ -95,7 +95,7 @@ struct Held {
 }
 
 /// A slot, as the table knows it: a hash that no publisher can aim at. It is good for this table,
-/// and not beyond the end of the process. Its last [`TAG`] bits are a hash of the topic alone, the
+/// and not beyond the end of the process. Its last 48 bits are a hash of the topic alone, the
 /// others of all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotHash([u64; 2]);
