@@ -443,10 +443,7 @@ impl Writer {
             return Ok(());
         };
         let name = log_name(first);
-        let removed = match shared.disk.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => shared.disk.sync(),
-        };
+        let removed = shared.disk.remove_if_there(&name).and_then(|_| shared.disk.sync());
         let path = shared.disk.path(&name);
         removed.map_err(|error| Fault::io("remove", &path, error).refuses())?;
         self.leftover = None;

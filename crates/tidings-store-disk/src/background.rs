@@ -352,14 +352,9 @@ impl Shared {
     }
 
     fn remove(&self, first: Position) -> Result<(), Fault> {
+        // The index may not have been written yet.
         for name in [log_name(first), index_name(first)] {
-            match self.disk.remove(&name) {
-                // The index may not have been written yet.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Fault::io("remove", &self.disk.path(&name), error));
-                }
-                _ => {}
-            }
+            self.remove_file(&name)?;
         }
         self.disk.sync().map_err(|error| Fault::io("sync", &self.config.path, error))
     }

@@ -160,10 +160,7 @@ impl RunEntry {
 
 /// Writes `text` and its checksum to the new file `name`, and syncs it.
 pub(crate) fn write_sealed(disk: &dyn Disk, name: &str, text: &str) -> io::Result<()> {
-    match disk.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    disk.remove_if_there(name)?;
     let sealed = format!("{text}crc {:08x}\n", crc32fast::hash(text.as_bytes()));
     let file = disk.create(name)?;
     file.write_at(sealed.as_bytes(), 0)?;

@@ -149,10 +149,7 @@ pub(crate) fn cut(
         log.file.set_len(end)?;
         log.file.sync()?;
         for first in later.iter().chain([&first]) {
-            match disk.remove(&index_name(*first)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            disk.remove_if_there(&index_name(*first))?;
         }
         Ok(())
     })();

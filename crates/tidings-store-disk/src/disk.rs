@@ -41,6 +41,15 @@ pub(crate) trait Disk: Send + Sync {
     /// Removes a file. Its space is freed when it has no more readers.
     fn remove(&self, name: &str) -> io::Result<()>;
 
+    /// The same for a file that may not exist. Returns whether it did.
+    fn remove_if_there(&self, name: &str) -> io::Result<bool> {
+        match self.remove(name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes creations, renames and removals survive a power cut.
     fn sync(&self) -> io::Result<()>;
 

@@ -89,9 +89,7 @@ impl DiskStore {
         let shared = &*self.shared;
         loop {
             // The file of new blocks, with which opening the log repairs a block, is the last one.
-            if let Some(error) = shared.trouble.get().filter(tidings_hub::AppendError::is_final) {
-                return Err(EraseError::Store(error));
-            }
+            shared.trouble.see_not_final().map_err(EraseError::Store)?;
             let complete: Vec<_> = shared.read_state().complete().cloned().collect();
             for file in &complete {
                 shared.erase_in(file, what, erased)?;
@@ -114,9 +112,7 @@ impl DiskStore {
             if !Arc::ptr_eq(&shared.read_state().active.log, &log) {
                 return Ok(false);
             }
-            if let Some(error) = shared.trouble.get().filter(tidings_hub::AppendError::is_final) {
-                return Err(EraseError::Store(error));
-            }
+            shared.trouble.see_not_final().map_err(EraseError::Store)?;
             let targets = match &mut left {
                 Some(targets) => targets,
                 None => {

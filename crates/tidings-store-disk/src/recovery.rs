@@ -300,10 +300,7 @@ impl<'a> Found<'a> {
     /// Records in which run of the machine the log is written. It need not be synced: after a power
     /// cut the next run is a different one, whatever the file says.
     fn note_run(&self) -> io::Result<()> {
-        match self.disk.remove(RUN_FILE) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.disk.remove_if_there(RUN_FILE)?;
         match self.disk.machine_run() {
             Some(run) => self.disk.create(RUN_FILE)?.write_at(run.as_bytes(), 0),
             None => Ok(()),

@@ -5,8 +5,8 @@
 //! blocks will be, nothing of what is erased. It is complete if its last eight bytes are the magic
 //! and the CRC-32 of all before; otherwise nothing was overwritten yet.
 //!
-//! The index of a file is removed before its blocks are: whoever failed in the middle of an erasure
-//! may have written one that knows nothing of it.
+//! Before blocks of a file are written again, its index is removed: it may have been written after
+//! the erasure failed, from memory that knows nothing of it. Opening the log makes it again.
 //!
 //! For each block: the length of the file's name (2 bytes), the name, the salt of the file (8
 //! bytes), the offset (8 bytes), the length of the block (4 bytes), the block.
@@ -123,17 +123,13 @@ fn remove_index(disk: &dyn Disk, name: &str) -> io::Result<()> {
         Some(first) => Some(index_name(first)),
         None => RunName::of_file(name).map(|run| run.index()),
     };
-    match index.map(|index| disk.remove(&index)) {
-        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Some(Ok(())) => disk.sync(),
+    match index {
+        Some(index) if disk.remove_if_there(&index)? => disk.sync(),
         _ => Ok(()),
     }
 }
 
 /// Removes the file, if there is one.
 pub(crate) fn remove(disk: &dyn Disk) -> io::Result<()> {
-    match disk.remove(REDO_FILE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    disk.remove_if_there(REDO_FILE).map(|_| ())
 }

@@ -35,6 +35,11 @@ impl Trouble {
         self.lock().failure.clone()
     }
 
+    /// Refuses what a log whose failure is final must not do any more.
+    pub(crate) fn see_not_final(&self) -> Result<(), AppendError> {
+        self.get().filter(AppendError::is_final).map_or(Ok(()), Err)
+    }
+
     /// Records why the log takes no events. Returns the reason, or an earlier one that is final.
     pub(crate) fn set(&self, error: AppendError) -> AppendError {
         let mut state = self.lock();

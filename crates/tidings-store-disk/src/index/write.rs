@@ -32,10 +32,7 @@ pub(crate) fn write_index(
     segment: Indexed,
 ) -> io::Result<()> {
     let unfinished = format!("{name}{UNFINISHED_ENDING}");
-    match disk.remove(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    disk.remove_if_there(&unfinished)?;
     let mut out = PageWriter::new(disk.create(&unfinished)?);
     let mut filter = Filter::new(index.filter_keys());
     let topic_offsets = write_entries(&mut out, &mut filter, KeyKind::Topic, topics(index))?;

@@ -1,4 +1,3 @@
-use std::io;
 use std::sync::Arc;
 
 use tidings_hub::{Position, Topic};
@@ -154,12 +153,8 @@ fn next_lanes(before: &Lanes, job: &Job, made: Made, hot_first: Position) -> Lan
 
 impl Shared {
     pub(crate) fn remove_file(&self, name: &str) -> Result<(), Fault> {
-        match self.disk.remove(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Fault::io("remove", &self.disk.path(name), error))
-            }
-            _ => Ok(()),
-        }
+        let removed = self.disk.remove_if_there(name).map(|_| ());
+        removed.map_err(|error| Fault::io("remove", &self.disk.path(name), error))
     }
 
     /// Counts the topics of `inputs`, which no longer count, with what has them now.
