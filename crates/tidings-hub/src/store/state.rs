@@ -260,7 +260,7 @@ impl<'a> Chosen<'a> {
             Place::Newest | Place::Cut | Place::Gone => None,
         };
         if let Some(later) = later {
-            let begins = record.piece.as_ref().is_none_or(|piece| piece.from == 0);
+            let begins = record.is_whole();
             // Where a value begins that is no longer there, nobody knows.
             let is_known = begins || matches!(place, Place::Piece { .. });
             if !has_superseded || !is_known {
