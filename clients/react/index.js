@@ -2,12 +2,19 @@
 // of its old connection any more, whatever is still on its way; nothing is opened while a server
 // renders.
 
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { connect } from "@tidings-hub/tidings";
 import { entriesOf, state } from "@tidings-hub/tidings/state";
 
 /** Events that `useEvents` keeps unless `keep` is given. */
 const KEEP = 100;
+
+/**
+ * What ends together with the component's place in the page. An effect of the usual kind is cleaned
+ * up in a later task, and events come in tasks too: one between the two would still be heard. A
+ * server runs neither kind, but React 18 warns there about the first.
+ */
+const useMountedEffect = typeof document === "undefined" ? useEffect : useLayoutEffect;
 
 /** Time after a reset before the history is read again, in milliseconds. */
 const AGAIN_MS = 500;
@@ -19,7 +26,7 @@ const AGAIN_MS = 500;
 export function useConnection(url, options = {}, handlers = {}) {
   const [state, setState] = useState(IDLE);
   const latest = useRef({ options, handlers });
-  useEffect(() => {
+  useMountedEffect(() => {
     latest.current = { options, handlers };
   });
   // What makes another connection; functions are no part of it, for they are new at each rendering.
@@ -27,7 +34,7 @@ export function useConnection(url, options = {}, handlers = {}) {
   const key = JSON.stringify([url, terms, typeof token === "function" ? true : token]);
   const isOff = options.topics === null;
 
-  useEffect(() => {
+  useMountedEffect(() => {
     if (isOff) return undefined;
     const { token } = latest.current.options;
     const connection = connect(url, {
@@ -90,7 +97,7 @@ export function useEvents(url, { keep = KEEP, ...options } = {}) {
  */
 export function useTidingsState(url, options = {}) {
   const latest = useRef(options);
-  useEffect(() => {
+  useMountedEffect(() => {
     latest.current = options;
   });
   const { token, parse, page, ...terms } = options;
@@ -98,7 +105,7 @@ export function useTidingsState(url, options = {}) {
   const isOff = options.topics === null;
   const [shown, setShown] = useState(() => ({ key, ...beginning(page, parse) }));
 
-  useEffect(() => {
+  useMountedEffect(() => {
     if (isOff) return undefined;
     const { token, ...others } = latest.current;
     const live = state(url, {
