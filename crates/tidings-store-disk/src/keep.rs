@@ -53,12 +53,34 @@ pub(crate) struct Keeper {
     removals: Vec<String>,
     /// Whether it may not be: its folder could not be synced.
     is_unsynced: bool,
-    /// Whether the last job applied rules to segments: then it is the turn of the runs.
-    was_split: bool,
+    turns: Turns,
     /// The number of the last job that was tried.
     generation: u64,
     failing: Backoff,
     removing: Backoff,
+}
+
+/// Whose turn it is, if there is more to do than one job at a time: neither segments nor the runs
+/// of any lane wait for ever for the others.
+#[derive(Clone, Copy, Default)]
+struct Turns {
+    /// Whether the last job of the two kinds applied rules to segments.
+    runs_first: bool,
+    /// The lane behind the one whose runs were rewritten last.
+    lane: usize,
+}
+
+impl Turns {
+    fn note(&mut self, job: &Job) {
+        match job {
+            Job::Split(_) => self.runs_first = true,
+            // They go before all others, as often as there is too much: nobody's turn is over.
+            Job::Sort(_) | Job::Rewrite(Rewrite { what: What::Nothing, .. }) => {}
+            Job::Rewrite(rewrite) => {
+                *self = Self { runs_first: false, lane: rewrite.lane + 1 };
+            }
+        }
+    }
 }
 
 /// What is to be done.
@@ -97,10 +119,10 @@ impl Keeper {
         if !self.failing.is_due() {
             return false;
         }
-        let Some(job) = next_job(shared, self.was_split) else {
+        let Some(job) = next_job(shared, self.turns) else {
             return false;
         };
-        self.was_split = matches!(job, Job::Split(_));
+        self.turns.note(&job);
         let done = self.run(shared, job, pause);
         if matches!(&done, Err(fault) if fault.is_interrupted()) {
             return false;
@@ -161,9 +183,8 @@ impl Keeper {
     }
 }
 
-/// Finds the next job. What has too many bytes goes first; then segments and runs take turns, so
-/// that neither waits for ever for the other.
-fn next_job(shared: &Shared, runs_first: bool) -> Option<Job> {
+/// Finds the next job. What has too many bytes goes first; then segments and runs take turns.
+fn next_job(shared: &Shared, turns: Turns) -> Option<Job> {
     let (configured, now) = (shared.rules(), shared.now());
     let (lanes, hot_bytes) = {
         let state = shared.read_state();
@@ -180,9 +201,10 @@ fn next_job(shared: &Shared, runs_first: bool) -> Option<Job> {
     let split = || due_segments(shared, &configured, now).map(Job::Split);
     let rewrite = || {
         let of = |lane| rewrite_of(shared, &lanes, lane, policy(lane), now);
-        (0..lanes.lanes.len()).find_map(of).map(Job::Rewrite)
+        let all = lanes.lanes.len();
+        (0..all).find_map(|n| of((turns.lane + n) % all)).map(Job::Rewrite)
     };
-    if runs_first { rewrite().or_else(split) } else { split().or_else(rewrite) }
+    if turns.runs_first { rewrite().or_else(split) } else { split().or_else(rewrite) }
 }
 
 /// The oldest runs of a lane, as many as it has too much of.

@@ -15,6 +15,7 @@ mod job_faults;
 mod older_index;
 mod rules;
 mod states;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -252,7 +252,7 @@ fn check_retained(store: &DiskStore, here: &BTreeMap<Position, Arc<Record>>) {
 }
 
 /// All records that are there, for a reader that knows of every loss.
-fn read_told(
+pub(super) fn read_told(
     store: &DiskStore,
     interest: Option<&Interest>,
     mut after: Position,
