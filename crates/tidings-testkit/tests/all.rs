@@ -62,6 +62,7 @@ mod sessions_across;
 mod several_hubs;
 mod shared_ids;
 mod shared_runs;
+mod shared_state;
 mod shared_store;
 mod shared_terms;
 mod shared_values;
