@@ -33,7 +33,7 @@ use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
 use crate::fanout;
 use crate::limits::{
-    DRAIN_GRACE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
+    DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
     RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
 };
 use crate::mailbox::Mailbox;
@@ -96,7 +96,10 @@ pub struct EngineConfig {
     pub compression: Option<Sharing>,
     /// Memory for texts that compressed events refer to. At the edge: they are compressed alone.
     pub compression_bytes_max: usize,
-    /// Seed of the jitter.
+    /// Time that another hub of a shared log has to say that it still runs, before the wills of its
+    /// publishers are carried out.
+    pub hub_patience: Duration,
+    /// Seed of the jitter, and the name of the run.
     pub seed: u64,
 }
 
@@ -117,6 +120,7 @@ impl Default for EngineConfig {
             ring_bytes_max: RING_BYTES_MAX,
             compression: None,
             compression_bytes_max: WINDOW_BYTES_MAX,
+            hub_patience: HUB_PATIENCE,
             seed: 0,
         }
     }

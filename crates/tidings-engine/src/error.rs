@@ -139,6 +139,12 @@ pub enum PublishError {
         /// The topic.
         topic: Topic,
     },
+    /// A topic has a newer record than its publisher
+    /// [knew](tidings_hub::Expected::NothingAfter), or has ended.
+    TopicContinued {
+        /// The topic.
+        topic: Topic,
+    },
     /// As many last wills wait as may.
     TooManyWills {
         /// Maximum number of wills.
@@ -230,6 +236,9 @@ impl fmt::Display for PublishError {
             Self::TooManyKeys { keys_max, .. } => write!(f, "there are {keys_max} keys already"),
             Self::TopicExists { topic } => write!(f, "the topic {topic} has events or has ended"),
             Self::TopicEnded { topic } => write!(f, "the topic {topic} was ended"),
+            Self::TopicContinued { topic } => {
+                write!(f, "the topic {topic} has newer events or has ended")
+            }
             Self::TooManyWills { wills_max } => write!(f, "{wills_max} last wills wait already"),
             Self::Unread(_) => f.write_str("the store could not be asked for the id of the event"),
             Self::StreamBroken => f.write_str("an event before it was not published"),
@@ -255,6 +264,7 @@ impl Error for PublishError {
             | Self::TooManyKeys { .. }
             | Self::TopicExists { .. }
             | Self::TopicEnded { .. }
+            | Self::TopicContinued { .. }
             | Self::TooManyWills { .. }
             | Self::StreamBroken
             | Self::Stopping => None,

@@ -190,6 +190,27 @@ pub const VALUE_BYTES_MAX: usize = 1 << 20;
 /// most. At the edge: another is rejected.
 pub const WILLS_MAX: usize = 10_000;
 
+/// Last wills at the other hubs of a shared log that a hub remembers: 64 bytes each. At the edge:
+/// further ones are left to the other hubs, and to those that start later.
+pub const WILLS_ELSEWHERE_MAX: usize = 100_000;
+
+/// Hubs that have left and are remembered, as a will of theirs may be found later. At the edge: the
+/// oldest is forgotten, and wills of it that are found then wait for [`HUB_ASK_INTERVAL`].
+pub const LEFT_HUBS_MAX: usize = 64;
+
+/// Time that a hub of a shared log has, once it was asked in the log, to say there that it still
+/// runs. At the edge: the wills of its publishers are carried out. Longer than the engine of a log
+/// needs for a new leader (5 to 15 seconds), and than most hubs are cut off.
+pub const HUB_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Time without a note of a hub that has wills after which it is asked, although no other hub was
+/// told that it has left.
+pub const HUB_ASK_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Interval at which a hub of a shared log reads what the others have noted about wills, unless it
+/// has less time to answer.
+pub const NOTES_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Topics of a full [`TopicShare`](crate::TopicShare) that are looked up when another one is to
 /// begin: some microseconds of the committer. At the edge: the next try looks up the next ones.
 pub const TOPIC_SHARE_LOOKS_MAX: usize = 256;

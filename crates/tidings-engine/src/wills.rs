@@ -4,9 +4,13 @@
 //! crossed out by another: together with the publisher's last event, or with the will itself when
 //! it is carried out. A hub that starts reads the notes and goes on where it was killed: publishers
 //! of the process before are lost, and others have the whole time to take over.
+//!
+//! In a log that hubs share, there are wills of publishers at [other hubs](elsewhere), too.
 
+mod elsewhere;
 mod last_will;
 mod note;
+mod read;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -15,14 +19,16 @@ use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Interest, Log, Position, ReadError, ReadQuery};
+use tidings_hub::Position;
 
 use crate::error::PublishError;
-use crate::limits::{PAGE_BYTES_MAX, PAGE_RECORDS_MAX, WILLS_MAX};
+use crate::limits::WILLS_MAX;
 use crate::topic_share::TopicShare;
 
+pub(crate) use elsewhere::{Elsewhere, Errand};
 pub use last_will::LastWill;
 pub(crate) use note::Note;
+pub(crate) use read::{OpenNote, has_notes_after, open_notes, read_notes, read_will};
 
 /// The wills that wait, by the positions of their notes.
 #[derive(Debug, Default)]
@@ -36,7 +42,20 @@ struct State {
     waiting: BTreeMap<Position, Waiting>,
     /// Places for wills whose notes are being written.
     reserved: usize,
+    /// If hubs share the log.
+    elsewhere: Option<Elsewhere>,
     stopping: bool,
+}
+
+/// What the thread does next.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Read what is new in the log.
+    Look,
+    /// Something with a will of this hub.
+    Own(Position, Waiting),
+    /// Something about the other hubs.
+    Elsewhere(Errand),
 }
 
 /// A will, and what is to be done next.
@@ -68,6 +87,21 @@ pub(crate) enum Stage {
     Noted(Position, Instant),
     /// It is to be crossed out.
     Withdrawn,
+}
+
+impl State {
+    /// The first will of this hub with which something is to be done, and when.
+    fn next_own(&self) -> Option<(Instant, Position)> {
+        let times = self.waiting.iter().filter_map(|(position, waiting)| {
+            let time = match waiting.stage {
+                Stage::Held => return None,
+                Stage::Lost | Stage::Withdrawn => waiting.pause_end,
+                Stage::Noted(_, due) => due.max(waiting.pause_end),
+            };
+            Some((time, *position))
+        });
+        times.min()
+    }
 }
 
 /// A place for one more will, until its note is written.
@@ -130,30 +164,48 @@ impl Wills {
         self.changed.notify_all();
     }
 
-    /// The next will with which something is to be done; `None` at the end.
-    pub(crate) fn next(&self) -> Option<(Position, Waiting)> {
+    /// Begins to keep the wills at the other hubs of a shared log.
+    pub(crate) fn share(&self, elsewhere: Elsewhere) {
+        self.lock().elsewhere = Some(elsewhere);
+    }
+
+    /// Does something with the wills at the other hubs, if hubs share the log.
+    pub(crate) fn elsewhere<T>(&self, act: impl FnOnce(&mut Elsewhere) -> T) -> Option<T> {
+        let done = self.lock().elsewhere.as_mut().map(act);
+        self.changed.notify_all();
+        done
+    }
+
+    /// The next thing to do; `None` at the end. At `look_at`, if there is such a time, that is to
+    /// look: first of all, as another hub may have to be answered.
+    pub(crate) fn next(&self, look_at: Option<Instant>) -> Option<Task> {
         let mut state = self.lock();
         loop {
             if state.stopping {
                 return None;
             }
             let now = Instant::now();
-            let times = state.waiting.iter().filter_map(|(position, waiting)| {
-                let time = match waiting.stage {
-                    Stage::Held => return None,
-                    Stage::Lost | Stage::Withdrawn => waiting.pause_end,
-                    Stage::Noted(_, due) => due.max(waiting.pause_end),
-                };
-                Some((time, *position))
-            });
-            let first = times.min();
-            if let Some((time, position)) = first
+            if look_at.is_some_and(|time| time <= now) {
+                return Some(Task::Look);
+            }
+            let own = state.next_own();
+            let elsewhere = state.elsewhere.as_ref().and_then(Elsewhere::next);
+            let own_time = own.map(|(time, _)| time);
+            let elsewhere_time = elsewhere.map(|(time, _)| time);
+            if let Some((time, errand)) = elsewhere
+                && time <= now
+                && own_time.is_none_or(|own| time <= own)
+            {
+                return Some(Task::Elsewhere(errand));
+            }
+            if let Some((time, position)) = own
                 && time <= now
             {
-                return state.waiting.get(&position).map(|waiting| (position, waiting.clone()));
+                let waiting = state.waiting.get(&position);
+                return waiting.map(|waiting| Task::Own(position, waiting.clone()));
             }
-            state = match first {
-                Some((time, _)) => {
+            state = match [look_at, own_time, elsewhere_time].into_iter().flatten().min() {
+                Some(time) => {
                     let waited = self.changed.wait_timeout(state, time - now);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -172,52 +224,6 @@ impl Wills {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The wills that `store` has up to `head` and that are not crossed out, each with the position
-/// behind which others may have gone on.
-pub(crate) fn read_waiting(
-    store: &dyn Log,
-    head: Position,
-) -> Result<Vec<(Position, LastWill, Position)>, ReadError> {
-    let interest = Interest::notes();
-    let mut waiting = BTreeMap::new();
-    let mut after = store.bounds().first.previous();
-    let mut told = Position::ZERO;
-    while after < head {
-        let page = store.read(&ReadQuery {
-            after,
-            upto: head,
-            told,
-            interest: Some(&interest),
-            records_max: PAGE_RECORDS_MAX,
-            bytes_max: PAGE_BYTES_MAX,
-        });
-        let page = match page {
-            // Only what is there is asked for.
-            Err(ReadError::Expired { lost, .. }) => {
-                told = lost;
-                continue;
-            }
-            page => page?,
-        };
-        for record in &page.records {
-            match Note::read(record) {
-                Some(Note::Will(will)) => {
-                    waiting.insert(record.position(), (will, head));
-                }
-                Some(Note::Lost(will)) => {
-                    waiting.entry(will).and_modify(|(_, mark)| *mark = record.position());
-                }
-                Some(Note::Done(will)) => {
-                    waiting.remove(&will);
-                }
-                None => {}
-            }
-        }
-        after = page.reached;
-    }
-    Ok(waiting.into_iter().map(|(at, (will, mark))| (at, will, mark)).collect())
 }
 
 /// What `future` gives; this thread sleeps until then.

@@ -35,8 +35,8 @@ pub struct Draft {
     /// If the event is a piece that is added to the value of the key: where. Rare, so boxed to one
     /// pointer.
     pub piece: Option<Box<Piece>>,
-    /// What its publisher expects of the key. It is checked before the event is stored, and not
-    /// stored with it. Rare, so boxed to one pointer.
+    /// What its publisher expects of the key, or of the topic. It is checked before the event is
+    /// stored, and not stored with it. Rare, so boxed to one pointer.
     pub expected: Option<Box<Expected>>,
     /// Whether it is stored only if none of its topics has events, or has ended. That, too, is
     /// checked before it is stored, and not stored with it.

@@ -4,6 +4,7 @@ use std::fmt;
 use tidings_codec::EventId;
 
 use crate::limits::KEY_BYTES_MAX;
+use crate::position::Position;
 
 /// The key of an event: the newest event of a key stands for it in the state of its topic.
 ///
@@ -64,13 +65,15 @@ impl fmt::Display for InvalidKey {
 
 impl Error for InvalidKey {}
 
-/// What a publisher expects of a key: its event is stored only if that is so.
+/// What a publisher expects of a key, or of the topic: its event is stored only if that is so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The key is not in the state of its topic.
     Absent,
     /// The newest event of the key has this id.
     Version(EventId),
+    /// The topic has no record after this position, and has not ended.
+    NothingAfter(Position),
 }
 
 #[cfg(test)]

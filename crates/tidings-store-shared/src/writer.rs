@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_hub::{
-    AppendError, Appended, CheckError, Draft, Epoch, EventId, Fate, Log as _, Mark, Matcher,
-    Position, Repeats, Timestamp, Topic,
+    AppendError, Appended, CheckError, Draft, Epoch, EventId, Expected, Fate, Log as _, Mark,
+    Matcher, Position, Repeats, Timestamp, Topic,
 };
 use tidings_store_disk::DiskStore;
 
@@ -366,6 +366,8 @@ fn plan(
             Some(NoAnswer::Begun)
         } else if has_ended(cache, drafts, judged)? {
             Some(NoAnswer::Ended)
+        } else if is_continued(cache, drafts)? {
+            Some(NoAnswer::Continued)
         } else if drafts.iter().any(|draft| has_lost_its_key(cache, draft, judged)) {
             Some(NoAnswer::Changed)
         } else {
@@ -428,6 +430,21 @@ fn has_ended(cache: &DiskStore, drafts: &[Draft], judged: Position) -> Result<bo
     Ok(false)
 }
 
+/// Whether a topic has a newer record than the publisher of one of `drafts` expects, or has ended.
+fn is_continued(cache: &DiskStore, drafts: &[Draft]) -> Result<bool, AppendError> {
+    for draft in drafts {
+        let Some(Expected::NothingAfter(after)) = draft.expected.as_deref() else { continue };
+        let state = cache
+            .catalog()
+            .topic(&draft.topic)
+            .map_err(|error| AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) })?;
+        if state.is_some_and(|state| state.ended || state.last > *after) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether `drafts` would make more topics or keys than there may be.
 fn has_no_room(cache: &DiskStore, drafts: &[Draft], maxima: Maxima) -> bool {
     let (catalog, slots) = (cache.catalog(), cache.slots());
@@ -459,6 +476,8 @@ enum NoAnswer {
     Begun,
     /// Another hub has just ended a topic that one of these was to end.
     Ended,
+    /// Another hub has just continued a topic on which one of these was to be the next.
+    Continued,
     /// Other hubs have just made the last topics or keys that there may be.
     NoRoom,
 }
@@ -471,6 +490,7 @@ impl fmt::Display for NoAnswer {
             Self::Reused => "another hub has just stored an event with the same id",
             Self::Begun => "another hub has just begun the same topic",
             Self::Ended => "another hub has just ended the same topic",
+            Self::Continued => "another hub has just published to the same topic",
             Self::Changed => "another hub has just changed the same key",
             Self::NoRoom => "other hubs have just made the last topics or keys that there may be",
         })

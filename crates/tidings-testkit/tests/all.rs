@@ -71,3 +71,4 @@ mod stores;
 mod streams;
 mod third_protocol;
 mod wills;
+mod wills_across;

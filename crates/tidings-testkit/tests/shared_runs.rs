@@ -12,7 +12,11 @@ const TEXT: &str = "content-type: text/plain";
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time that a hub has to say that it is there. In these tests those that are asked are gone.
+const HUB_PATIENCE: Duration = Duration::from_millis(200);
+
 fn served(server: tidings_testkit::server::Builder) -> Hub {
+    let server = server.engine(|config| config.hub_patience = HUB_PATIENCE);
     Hub { server: server.start(), protocol: "--http1.1" }
 }
 

@@ -15,7 +15,7 @@ use tidings_testkit::nats::{Operator, program};
 use tidings_testkit::proxy::{Direction, Flow, Proxy};
 
 /// One server, with a folder for its streams.
-struct Nats {
+pub(crate) struct Nats {
     program: PathBuf,
     name: String,
     store: PathBuf,
@@ -27,7 +27,7 @@ struct Nats {
 
 impl Nats {
     /// Starts one; `None` if no program is found.
-    fn start(folder: &Folder) -> Option<Self> {
+    pub(crate) fn start(folder: &Folder) -> Option<Self> {
         Self::start_with(folder, "nats", "")
     }
 
@@ -89,7 +89,7 @@ impl Nats {
     }
 
     /// A command that starts a hub with its data in the folder `data`.
-    fn hub(&self, data: &Path) -> Command {
+    pub(crate) fn hub(&self, data: &Path) -> Command {
         hub(&self.url(), data)
     }
 }

@@ -8,11 +8,11 @@ use crate::world::{Folder, Hub, eventually};
 use serde_json::Value;
 
 /// A `curl` that sends a body as it is made.
-struct Producer(Child);
+pub(crate) struct Producer(Child);
 
 impl Producer {
     /// Sends `one` to the topic; there is a will for it.
-    fn begin(hub: &Hub, topic: &str, lost: &str) -> Self {
+    pub(crate) fn begin(hub: &Hub, topic: &str, lost: &str) -> Self {
         let url = hub.url(&format!("/events/{topic}?end&will=gone&will-event=error&lost={lost}"));
         let mut curl = Command::new("curl");
         curl.args([
@@ -34,20 +34,20 @@ impl Producer {
         Self(child)
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 }
 
-fn data(hub: &Hub, topic: &str) -> Vec<String> {
+pub(crate) fn data(hub: &Hub, topic: &str) -> Vec<String> {
     let page = hub.curl(&["-H", "accept: application/json"], &format!("/events/{topic}"));
     let page: Value = serde_json::from_str(&page).unwrap();
     let events = page["events"].as_array().unwrap().iter();
     events.map(|event| event["data"].as_str().unwrap().to_owned()).collect()
 }
 
-fn is_ended(hub: &Hub, topic: &str) -> bool {
+pub(crate) fn is_ended(hub: &Hub, topic: &str) -> bool {
     let page: Value = serde_json::from_str(&hub.curl(&[], "/topics")).unwrap();
     let topics = page["topics"].as_array().unwrap();
     topics.iter().any(|state| state["topic"] == topic && state["ended"] == true)

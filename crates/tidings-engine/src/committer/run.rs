@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tidings_hub::{Draft, Kind, Log, Topic};
+use tidings_hub::{Draft, Expected, Kind, Log, Position, Topic};
 
 use super::Job;
 use super::stream::JobStream;
@@ -17,15 +17,16 @@ pub(super) struct TopicEnd {
 
 /// What the jobs judged so far do to runs. Costs nothing where no job begins or ends any.
 pub(super) struct Runs {
-    /// Topics that have an event in this batch; noted only if a job of the batch must begin one.
+    /// Topics that have a record in this batch; noted only if a job of the batch must begin one, or
+    /// expects that there is nothing new on one.
     named: Option<HashSet<Topic>>,
     ends: Vec<TopicEnd>,
 }
 
 impl Runs {
     pub(super) fn new(jobs: &[Job]) -> Self {
-        let begins = jobs.iter().any(|job| job.begins);
-        Self { named: begins.then(HashSet::new), ends: Vec::new() }
+        let asks = |job: &Job| job.begins || job.drafts.iter().any(|it| silence(it).is_some());
+        Self { named: jobs.iter().any(asks).then(HashSet::new), ends: Vec::new() }
     }
 
     /// Why the run that `job` is part of, or begins, is not its.
@@ -40,7 +41,16 @@ impl Runs {
                 return Err(PublishError::TopicEnded { topic: topic.clone() });
             }
         }
-        if let Some(named) = self.named.as_ref().filter(|_| job.begins) {
+        let Some(named) = &self.named else { return Ok(()) };
+        for draft in &job.drafts {
+            let (Some(after), topic) = (silence(draft), &draft.topic) else { continue };
+            let known = store.catalog().topic(topic).map_err(PublishError::Unread)?;
+            if known.is_some_and(|known| known.ended || known.last > after) || named.contains(topic)
+            {
+                return Err(PublishError::TopicContinued { topic: topic.clone() });
+            }
+        }
+        if job.begins {
             let events = job.drafts.iter().filter(|draft| draft.kind != Kind::Note);
             for topic in events.flat_map(Draft::topics) {
                 let known = store.catalog().topic(topic).map_err(PublishError::Unread)?;
@@ -71,5 +81,13 @@ impl Runs {
 
     pub(super) fn into_ends(self) -> Vec<TopicEnd> {
         self.ends
+    }
+}
+
+/// The position after which the publisher of `draft` expects nothing on its topic.
+fn silence(draft: &Draft) -> Option<Position> {
+    match draft.expected.as_deref() {
+        Some(Expected::NothingAfter(after)) => Some(*after),
+        _ => None,
     }
 }

@@ -70,6 +70,7 @@ impl HubHandler for Routes {
     }
 
     fn left(&self, run: u32) {
+        self.state().engine().hub_left(run);
         for face in self.faces() {
             face.hub_left(self.state(), run);
         }
