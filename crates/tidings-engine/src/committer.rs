@@ -14,15 +14,16 @@ mod verdict;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tidings_hub::{Appended, Draft, EventId, Fate, Kind, Log, Position};
+use tidings_hub::{AppendError, Appended, Draft, EventId, Fate, Kind, Log};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock::wall_clock;
 use crate::error::{PublishError, StreamError};
 use crate::limits::{
-    COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, RETENTION_INTERVAL, TIME_INTERVAL,
+    COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, OVERTAKEN_MAX, RETENTION_INTERVAL,
+    TIME_INTERVAL,
 };
 use crate::timings::Timings;
 use crate::topic_share::TopicShare;
@@ -73,7 +74,7 @@ struct Job {
     answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
     /// Held until the job is answered, whether or not its publisher still waits: queued drafts, and
     /// those being synced, are in memory either way.
-    room: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Committer {
@@ -114,7 +115,17 @@ impl Committer {
             if queue.stopping {
                 return Err(PublishError::Stopping.into());
             }
-            let job = Job { drafts, taking, cost, came, begins, topic_share, stream, answer, room };
+            let job = Job {
+                drafts,
+                taking,
+                cost,
+                came,
+                begins,
+                topic_share,
+                stream,
+                answer,
+                _room: room,
+            };
             queue.jobs.push_back(job);
             if std::mem::take(&mut queue.idle) {
                 self.filled.notify_one();
@@ -151,9 +162,7 @@ impl Committer {
         let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
         while let Some(jobs) = self.next_batch(bytes_max) {
             if !jobs.is_empty() {
-                let judged = store.bounds().head;
-                let judgement = judge(&**store, &jobs, self.maxima);
-                self.commit(&**store, jobs, judged, judgement, timings);
+                self.commit(&**store, jobs, timings);
             }
             store.note_time(wall_clock());
             if retained.elapsed() >= RETENTION_INTERVAL {
@@ -191,48 +200,27 @@ impl Committer {
         Some(queue.jobs.drain(..count).collect())
     }
 
-    /// Appends all jobs' drafts, judged by the log up to `judged`, in one batch and gives each its
-    /// share of the answer.
-    fn commit(
-        &self,
-        store: &dyn Log,
-        jobs: Vec<Job>,
-        judged: Position,
-        Judgement { verdicts, ends, pieces }: Judgement,
-        timings: &Timings,
-    ) {
+    /// Judges all jobs, appends their drafts in one batch, and gives each its share of the answer.
+    ///
+    /// If another hub of a shared log has meanwhile stored something that makes a difference, they
+    /// are judged again, by the log as it is then: so only the publishers that it concerns learn of
+    /// it, and what it was.
+    fn commit(&self, store: &dyn Log, mut jobs: Vec<Job>, timings: &Timings) {
         let began = Instant::now();
         // Jobs come in order.
         let came = jobs.first().map_or(began, |job| job.came);
-        let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
-        let mut shares = Vec::with_capacity(jobs.len());
-        for (job, verdict) in jobs.into_iter().zip(verdicts) {
-            let Job { drafts: mut own, begins, stream, answer, room, .. } = job;
-            own.truncate(verdict.count);
-            if begins {
-                // A log that hubs share compares again: another hub can have begun the topic since.
-                let events = own.iter_mut().filter(|draft| draft.kind != Kind::Note);
-                events.for_each(|draft| draft.begins = true);
+        let mut since = None;
+        let mut attempts = 0;
+        let (appended, shares, ends) = loop {
+            attempts += 1;
+            let judged = store.bounds().head;
+            let Judgement { verdicts, ends, pieces } = judge(store, &jobs, self.maxima, since);
+            since.get_or_insert(judged);
+            let is_last = store.shared().is_none() || attempts >= OVERTAKEN_MAX;
+            let (mut drafts, shares) = share_out(&mut jobs, verdicts, is_last);
+            if drafts.is_empty() {
+                break (Ok(Vec::new()), shares, ends);
             }
-            let mut share = Share { verdict, repeated: Vec::new(), stream, answer, _room: room };
-            match &share.verdict.fates {
-                None => drafts.extend(own),
-                Some(fates) => {
-                    for (draft, fate) in own.into_iter().zip(fates) {
-                        match fate {
-                            Fate::Store => drafts.push(draft),
-                            Fate::Repeats(_) | Fate::RepeatsNew(_) => {
-                                share.repeated.extend(draft.id)
-                            }
-                        }
-                    }
-                }
-            }
-            shares.push(share);
-        }
-        let appended = if drafts.is_empty() {
-            Ok(Vec::new())
-        } else {
             timings.committing(came);
             keys::set_places(&mut drafts, &pieces);
             let appended =
@@ -240,25 +228,31 @@ impl Committer {
                     let appended = store.append_judged(drafts, judged, wall_clock());
                     appended.map_err(PublishError::Store)
                 });
-            let upto = appended.iter().flatten().map(|one| one.position).max();
-            timings.committed(upto, began.elapsed());
-            appended
+            let is_overtaken = matches!(
+                appended,
+                Err(PublishError::Store(AppendError::Away { retry: Duration::ZERO, .. }))
+            );
+            if is_last || !is_overtaken {
+                break (appended, shares, ends);
+            }
         };
+        let upto = appended.iter().flatten().map(|one| one.position).max();
+        timings.committed(upto, began.elapsed());
         match appended {
             Ok(appended) => {
                 for TopicEnd { topic, by } in &ends {
                     self.streams.end(topic, by.as_ref());
                 }
                 let mut next = 0;
-                for share in shares {
-                    share.answer(&appended, &mut next);
+                for (share, job) in shares.into_iter().zip(jobs) {
+                    share.answer(job, &appended, &mut next);
                 }
             }
             Err(error) => {
                 // The store has said why, once.
                 tracing::debug!(%error, "a batch was not stored");
-                for share in shares {
-                    share.fail(error.clone());
+                for (share, job) in shares.into_iter().zip(jobs) {
+                    share.fail(job, error.clone());
                 }
             }
         }
@@ -269,19 +263,46 @@ impl Committer {
     }
 }
 
+/// The drafts that are stored of a batch, and each job's part of it. Only with `is_last` are the
+/// drafts taken from the jobs: else they are copied, as they may be judged again.
+fn share_out(jobs: &mut [Job], verdicts: Vec<Verdict>, is_last: bool) -> (Vec<Draft>, Vec<Share>) {
+    let mut drafts = Vec::with_capacity(jobs.iter().map(|job| job.drafts.len()).sum());
+    let mut shares = Vec::with_capacity(jobs.len());
+    for (job, verdict) in jobs.iter_mut().zip(verdicts) {
+        let mut own = if is_last { std::mem::take(&mut job.drafts) } else { job.drafts.clone() };
+        own.truncate(verdict.count);
+        if job.begins {
+            // A log that hubs share compares again: another hub can have begun the topic since.
+            let events = own.iter_mut().filter(|draft| draft.kind != Kind::Note);
+            events.for_each(|draft| draft.begins = true);
+        }
+        let mut share = Share { verdict, repeated: Vec::new() };
+        match &share.verdict.fates {
+            None => drafts.extend(own),
+            Some(fates) => {
+                for (draft, fate) in own.into_iter().zip(fates) {
+                    match fate {
+                        Fate::Store => drafts.push(draft),
+                        Fate::Repeats(_) | Fate::RepeatsNew(_) => share.repeated.extend(draft.id),
+                    }
+                }
+            }
+        }
+        shares.push(share);
+    }
+    (drafts, shares)
+}
+
 /// One job's part of a batch.
 struct Share {
     verdict: Verdict,
     /// The ids of its drafts that are repetitions, in order.
     repeated: Vec<EventId>,
-    stream: Option<JobStream>,
-    answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
-    _room: OwnedSemaphorePermit,
 }
 
 impl Share {
     /// Answers with this job's part of what was stored, which begins at `next`.
-    fn answer(self, stored: &[Appended], next: &mut usize) {
+    fn answer(self, job: Job, stored: &[Appended], next: &mut usize) {
         let mut take = || {
             *next += 1;
             stored[*next - 1].clone()
@@ -302,10 +323,10 @@ impl Share {
                 each.collect()
             }
         };
-        // A publisher that has left does not get the answer, but its events are stored.
-        let _ = self.answer.send(match self.verdict.error {
+        let answer = match self.verdict.error {
             None => Ok(appended),
             Some(mut error) => {
+                job.break_off();
                 if let Some(number) = self.verdict.current
                     && let PublishError::VersionDiffers { current, .. } = &mut error
                 {
@@ -313,16 +334,25 @@ impl Share {
                 }
                 Err(StreamError { appended, error })
             }
-        });
+        };
+        // A publisher that has left does not get the answer, but its events are stored.
+        let _ = job.answer.send(answer);
     }
 
     /// The store did not take the batch.
-    fn fail(self, error: PublishError) {
-        if let Some(stream) = self.stream {
-            stream.break_off();
-        }
+    fn fail(self, job: Job, error: PublishError) {
+        job.break_off();
         // What a publisher's expectation was compared with may not be there after all.
         let own = self.verdict.error.filter(|_| self.verdict.current.is_none());
-        let _ = self.answer.send(Err(own.unwrap_or(error).into()));
+        let _ = job.answer.send(Err(own.unwrap_or(error).into()));
+    }
+}
+
+impl Job {
+    /// Nothing more of its stream is published.
+    fn break_off(&self) {
+        if let Some(stream) = &self.stream {
+            stream.break_off();
+        }
     }
 }

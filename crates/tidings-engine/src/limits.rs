@@ -11,6 +11,11 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 32 << 20;
 /// the next batch.
 pub const COMMIT_BATCH_BYTES_MAX: usize = 4 << 20;
 
+/// Times that a batch is judged and appended to a shared log: before each time but the first,
+/// another hub has stored something that makes a difference for one of its publishers. At the edge:
+/// all of them are asked to publish again.
+pub const OVERTAKEN_MAX: u32 = 16;
+
 /// Interval at which a store is checked for a final failure.
 pub const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 

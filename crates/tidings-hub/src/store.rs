@@ -105,7 +105,7 @@ pub trait Log: Send + Sync + 'static {
     /// The same, for drafts that were compared with the log up to `judged`: what their publishers
     /// expect, and whether there is room for their topics and keys. A log that several nodes share
     /// rejects them, as [away](AppendError::Away) with no time to wait, if what the others appended
-    /// since makes a difference.
+    /// since makes a difference: then they are to be compared again.
     ///
     /// # Errors
     ///

@@ -15,8 +15,8 @@
 //! *A repetition is recognised* over all hubs and the whole retained log: two hubs that publish the
 //! same event at the same moment store it once.
 //!
-//! *Bounds on topics and keys are exact* over all hubs: a hub whose publishers were overtaken asks
-//! them to try again.
+//! *Bounds on topics and keys are exact* over all hubs: an append that others have overtaken is
+//! rejected, so that its drafts are compared with the log again.
 //!
 //! *A hub never creates a log that it once followed.* A stream that is gone is an error, not a
 //! reason to begin another.

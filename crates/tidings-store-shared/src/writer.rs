@@ -374,7 +374,7 @@ fn plan(
             has_no_room(cache, drafts, maxima).then_some(NoAnswer::NoRoom)
         };
         if let Some(reason) = overtaken {
-            // Its publisher gets the exact answer when it asks again.
+            // Compared again, each publisher gets its exact answer.
             return Err(AppendError::Away { retry: Duration::ZERO, source: Arc::new(reason) });
         }
     }
@@ -398,7 +398,7 @@ fn fate(
     }
     match Repeats::new().check(cache, std::slice::from_ref(draft)) {
         Ok(mut fates) => Ok(fates.remove(0)),
-        // Its publisher gets the exact answer when it asks again.
+        // Compared again, its publisher gets the exact answer.
         Err(CheckError::IdReused { .. } | CheckError::IdErased { .. }) => {
             away(Duration::ZERO, Arc::new(NoAnswer::Reused))
         }

@@ -61,6 +61,7 @@ mod sessions;
 mod sessions_across;
 mod several_hubs;
 mod shared_ids;
+mod shared_overtaken;
 mod shared_runs;
 mod shared_state;
 mod shared_store;

@@ -21,12 +21,14 @@ pub(super) struct Runs {
     /// expects that there is nothing new on one.
     named: Option<HashSet<Topic>>,
     ends: Vec<TopicEnd>,
+    /// The jobs were judged before, by the log up to here: what has come since is another hub's.
+    since: Option<Position>,
 }
 
 impl Runs {
-    pub(super) fn new(jobs: &[Job]) -> Self {
+    pub(super) fn new(jobs: &[Job], since: Option<Position>) -> Self {
         let asks = |job: &Job| job.begins || job.drafts.iter().any(|it| silence(it).is_some());
-        Self { named: jobs.iter().any(asks).then(HashSet::new), ends: Vec::new() }
+        Self { named: jobs.iter().any(asks).then(HashSet::new), ends: Vec::new(), since }
     }
 
     /// Why the run that `job` is part of, or begins, is not its.
@@ -39,6 +41,15 @@ impl Runs {
             };
             if stream.is_ended() || self.ends.iter().any(is_by_another) {
                 return Err(PublishError::TopicEnded { topic: topic.clone() });
+            }
+        }
+        if let Some(since) = self.since {
+            let ends = job.drafts.iter().filter(|draft| draft.kind.ends_topic());
+            for topic in ends.flat_map(Draft::topics) {
+                let known = store.catalog().topic(topic).map_err(PublishError::Unread)?;
+                if known.is_some_and(|known| known.ended && known.last > since) {
+                    return Err(PublishError::TopicEnded { topic: topic.clone() });
+                }
             }
         }
         let Some(named) = &self.named else { return Ok(()) };

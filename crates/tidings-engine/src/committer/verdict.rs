@@ -1,10 +1,11 @@
 //! Which drafts of each job are appended: topics must have room, and ids must not be reused.
 
-use tidings_hub::{CheckError, Draft, Fate, Log, Repeats};
+use tidings_hub::{CheckError, Draft, Fate, Log, Position, Repeats};
 
 use super::keys::Keys;
 use super::maxima::Maxima;
 use super::run::{Runs, TopicEnd};
+use super::stream::JobStream;
 use super::topics::Topics;
 use super::{Job, Taking};
 use crate::error::PublishError;
@@ -45,25 +46,33 @@ pub(super) struct Judgement {
     pub(super) pieces: Vec<(usize, u64)>,
 }
 
-/// Judges the jobs in their order.
-pub(super) fn judge(store: &dyn Log, jobs: &[Job], maxima: Maxima) -> Judgement {
+/// Judges the jobs in their order; again, if they were judged before by the log up to `since`.
+pub(super) fn judge(
+    store: &dyn Log,
+    jobs: &[Job],
+    maxima: Maxima,
+    since: Option<Position>,
+) -> Judgement {
     let mut topics = Topics::new(store, jobs, maxima.topics);
     // Most publishers set no ids: then nothing is looked up.
     let asks = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.once));
     let mut repeats = asks.then(Repeats::new);
     let has_keys = jobs.iter().any(|job| job.drafts.iter().any(|draft| draft.key.is_some()));
     let mut keys = has_keys.then(|| Keys::new(store, maxima));
-    let mut runs = Runs::new(jobs);
+    let mut runs = Runs::new(jobs, since);
+    // The streams that break off in this batch, once it is stored.
+    let mut broken: Vec<&JobStream> = Vec::new();
     let mut verdicts = Vec::with_capacity(jobs.len());
     for job in jobs {
         if let Err(error) = runs.check(store, job) {
-            if let Some(stream) = &job.stream {
-                stream.break_off();
-            }
+            broken.extend(&job.stream);
             verdicts.push(Verdict::refused(error));
             continue;
         }
-        if job.stream.as_ref().is_some_and(|stream| stream.is_broken()) {
+        let is_broken = |stream: &JobStream| {
+            stream.is_broken() || broken.iter().any(|broken| broken.is_same(stream))
+        };
+        if job.stream.as_ref().is_some_and(is_broken) {
             verdicts.push(Verdict::refused(PublishError::StreamBroken));
             continue;
         }
@@ -80,8 +89,8 @@ pub(super) fn judge(store: &dyn Log, jobs: &[Job], maxima: Maxima) -> Judgement 
         if let Some(keys) = &mut keys {
             check_keys(keys, repeats.as_mut(), job, &mut verdict);
         }
-        if let (Some(stream), Some(_)) = (&job.stream, &verdict.error) {
-            stream.break_off();
+        if verdict.error.is_some() {
+            broken.extend(&job.stream);
         }
         runs.note(verdict.stored(&job.drafts), job.stream.as_ref());
         verdicts.push(verdict);
