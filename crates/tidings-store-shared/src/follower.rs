@@ -267,18 +267,22 @@ impl Follower {
         }
         // The page can have nothing but that block and void ones that were looked at before, as it
         // is full, or because the journal shows two blocks and had not heard of more. What comes
-        // then has to be asked for.
+        // then has to be asked for. There can be any number of void blocks, so they are passed over
+        // a page at a time.
         let mut is_read_on = false;
         while let Some((newest, _)) = page.last()
             && *newest <= looked_at
-            && (full || page.len() > 1)
+            && (full || is_read_on || page.len() > 1)
         {
-            let more = journal.read(*newest, READ_BYTES_MAX)?;
-            full = is_full(&more);
-            if more.is_empty() {
+            let newest = *newest;
+            let Some(left) = self.pass_void(journal, page)? else { return Ok((Vec::new(), true)) };
+            if !left.is_empty() {
+                // The journal has other blocks there than before; there may be more behind them.
+                (page, full) = (left, true);
                 break;
             }
-            page.extend(more);
+            page = journal.read(newest, READ_BYTES_MAX)?;
+            full = is_full(&page);
             is_read_on = true;
         }
         // What is there after the others were read was there before.
@@ -286,6 +290,26 @@ impl Follower {
             return Ok((Vec::new(), true));
         }
         Ok((page, full))
+    }
+
+    /// Takes the blocks of `page` that are void. Returns what is left, from the first one on that
+    /// continues the log; `None` if the journal has to be read again first.
+    fn pass_void(
+        &mut self,
+        journal: &mut dyn Journal,
+        page: Vec<(Seq, Bytes)>,
+    ) -> Result<Option<Vec<(Seq, Bytes)>>, FollowError> {
+        let mut page = page.into_iter();
+        while let Some((seq, bytes)) = page.next() {
+            let continues = |block: Block| self.chain.admit(&block).is_ok();
+            if seq > self.seq && Block::decode(&bytes).is_ok_and(continues) {
+                return Ok(Some(std::iter::once((seq, bytes)).chain(page).collect()));
+            }
+            if !self.take(journal, seq, &bytes)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Vec::new()))
     }
 
     /// Takes the block at `seq`. Returns `false` if the journal has to be read again first.

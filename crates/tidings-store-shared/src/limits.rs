@@ -18,7 +18,8 @@ pub const CURSOR_MARK_EVERY: u64 = 64;
 /// Older blocks that are remembered. At the edge: every second one is forgotten.
 pub const CURSOR_MARKS_MAX: usize = 8192;
 
-/// Bytes of blocks read from the journal at a time, unless one block is larger. A hub that lacks
+/// Bytes of blocks read from the journal at a time, unless one block is larger; void blocks are
+/// passed over in pages of this size, too. A hub that lacks
 /// more than this when it is opened fetches the rest while it listens, and serves nobody until it
 /// has it.
 pub const READ_BYTES_MAX: usize = 4 << 20;

@@ -67,6 +67,7 @@ mod shared_state;
 mod shared_store;
 mod shared_terms;
 mod shared_values;
+mod shared_void;
 mod state;
 mod stores;
 mod streams;
