@@ -27,7 +27,8 @@ pub(crate) fn not_published(error: &PublishError) -> Problem {
         PublishError::RuleFull { rule } => Problem::new(
             Code::RuleFull,
             "what this rule of retention keeps of other topics and keys takes all its bytes: \
-             publish to a topic or a key that has events, or ask the operator for more `bytes`",
+             publish to a topic or a key that has events, remove keys if the rule keeps a state, \
+             or ask the operator for more `bytes`",
         )
         .with("rule", &**rule),
         PublishError::IdReused { topic, id, .. } => Problem::new(

@@ -7,7 +7,7 @@
 //! upto 190233 1780000000000
 //! rule boards
 //! topics boards/**
-//! run 00000000000000000012-1-4711 last=190001 salt=9f… bytes=10485760 base=0 again=0
+//! run 00000000000000000012-1-4711 last=190001 salt=9f… bytes=10485760 base=0 aging=0
 //! lost 4709.lost
 //! crc 1a2b3c4d
 //! ```
@@ -55,8 +55,9 @@ pub(crate) struct RunEntry {
     pub(crate) bytes: u64,
     /// Whether it is part of what the last merge of the whole lane made.
     pub(crate) is_base: bool,
-    /// Time before which it need not be looked at for what is too old.
-    pub(crate) again: Timestamp,
+    /// Time of the oldest record that stays only until it is too old, or that has not been judged
+    /// by a rule; zero if there is none.
+    pub(crate) aging: Timestamp,
 }
 
 impl Catalogue {
@@ -74,10 +75,10 @@ impl Catalogue {
             }
         }
         for run in &self.runs {
-            let (base, again) = (u8::from(run.is_base), run.again.as_millis());
+            let (base, aging) = (u8::from(run.is_base), run.aging.as_millis());
             let _ = writeln!(
                 text,
-                "run {} last={} salt={:x} bytes={} base={base} again={again}",
+                "run {} last={} salt={:x} bytes={} base={base} aging={aging}",
                 run.name, run.last, run.salt, run.bytes
             );
         }
@@ -153,7 +154,7 @@ impl RunEntry {
             salt: u64::from_str_radix(value("salt")?, 16).ok()?,
             bytes: value("bytes")?.parse().ok()?,
             is_base: value("base")? == "1",
-            again: Timestamp::from_millis(value("again")?.parse().ok()?),
+            aging: Timestamp::from_millis(value("aging")?.parse().ok()?),
         })
     }
 }
@@ -204,7 +205,7 @@ mod tests {
                 salt: u64::MAX,
                 bytes: 5,
                 is_base: true,
-                again: Timestamp::from_millis(3),
+                aging: Timestamp::from_millis(3),
             }],
             lost: Some("7.lost".into()),
         };

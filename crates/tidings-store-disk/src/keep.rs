@@ -38,6 +38,7 @@ use crate::background::Backoff;
 use crate::error::Fault;
 use crate::lanes::Lanes;
 use crate::limits::{MERGE_RUNS, RUN_BYTES_MIN, SEGMENT_AGE_SHARE, SPLIT_SEGMENTS_MAX};
+use crate::rule::Promise;
 use crate::rules::{Policy, Rules};
 use crate::run::Run;
 use crate::segment::{Index, Sealed};
@@ -255,11 +256,15 @@ fn rewrite_of(
         let base = runs.iter().take_while(|run| run.is_base).count();
         let base_bytes: u64 = runs[..base].iter().map(Run::bytes).sum();
         let added = bytes - base_bytes;
-        let is_due = |run: &Run| run.again > Timestamp::default() && run.again <= now;
+        let is_due = |run: &Run| run.aging > Timestamp::default() && policy.is_due(run.aging, now);
         let is_much = added >= base_bytes
             && (runs.len() - base >= MERGE_RUNS || added >= RUN_BYTES_MIN.min(policy.bytes));
         let is_over = bytes > policy.bytes && added > 0 && added >= policy.bytes / 8;
-        if is_much || is_over || runs.iter().any(is_due) {
+        // New keys are rejected until the removals among what was added are applied.
+        let is_waited_for = base_bytes > policy.bytes
+            && policy.promise == Some(Promise::State)
+            && runs.get(base).is_some_and(|run| !policy.is_young(run.sealed.first_time, now));
+        if is_much || is_over || is_waited_for || runs.iter().any(is_due) {
             return some(runs, What::WholeLane);
         }
         return small_neighbours(&runs[base..], shared, policy).map(|runs| Rewrite {
@@ -268,7 +273,7 @@ fn rewrite_of(
             what: What::Kept,
         });
     }
-    if front.again <= now && !policy.is_young(front.sealed.last_time, now) {
+    if policy.is_due(front.aging, now) && !policy.is_young(front.sealed.last_time, now) {
         return some(&runs[..1], What::Kept);
     }
     small_neighbours(runs, shared, policy).map(|runs| Rewrite { lane, runs, what: What::Kept })

@@ -105,6 +105,6 @@ fn entry_of(run: &Run) -> RunEntry {
         salt: run.sealed.log.salt,
         bytes: run.sealed.log_bytes,
         is_base: run.is_base,
-        again: run.again,
+        aging: run.aging,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidings_hub::{Draft, Interest, Kind, Timestamp, Topic};
 
 use crate::config::DiskConfig;
-use crate::limits::{RUN_BYTES_MAX, RUN_BYTES_MIN, RUNS_AIM};
+use crate::limits::{RUN_BYTES_MAX, RUN_BYTES_MIN, RUNS_AIM, SEGMENT_AGE_SHARE};
 use crate::rule::{Promise, Rule};
 
 /// All rules, in order.
@@ -106,9 +106,12 @@ impl Policy {
         time.as_millis().saturating_add(self.age_ms) > now.as_millis()
     }
 
-    /// The moment from which an event of `time` is too old.
-    pub(crate) fn ends(self, time: Timestamp) -> Timestamp {
-        Timestamp::from_millis(time.as_millis().saturating_add(self.age_ms))
+    /// Whether a run is to be looked at, the oldest of whose records that go with age is of `time`:
+    /// not at once when that is too old, but when as much may be as a share of the age has.
+    pub(crate) fn is_due(self, time: Timestamp, now: Timestamp) -> bool {
+        let share = self.age_ms / u64::from(SEGMENT_AGE_SHARE);
+        let age_ms = self.age_ms.saturating_add(share);
+        time.as_millis().saturating_add(age_ms) <= now.as_millis()
     }
 
     /// Bytes after which a run ends.

@@ -29,7 +29,7 @@ pub(crate) struct Run {
     /// See [`RunEntry`](crate::catalogue::RunEntry).
     pub(crate) is_base: bool,
     /// See [`RunEntry`](crate::catalogue::RunEntry).
-    pub(crate) again: Timestamp,
+    pub(crate) aging: Timestamp,
 }
 
 impl Run {
@@ -70,7 +70,7 @@ struct Open {
     last: Position,
     first_time: Timestamp,
     last_time: Timestamp,
-    again: Timestamp,
+    aging: Timestamp,
 }
 
 impl RunWriter {
@@ -79,14 +79,14 @@ impl RunWriter {
         Self { lane, generation, epoch, bytes_max, open: None, done: Vec::new(), made: Vec::new() }
     }
 
-    /// Adds the next record. `again` is a moment at which it must be looked at again, if it has
-    /// one. Calls `pause` with the number of bytes after each write.
+    /// Adds the next record. `aging` is the time from which its age counts, if it stays only until
+    /// it is too old. Calls `pause` with the number of bytes after each write.
     pub(crate) fn add(
         &mut self,
         disk: &dyn Disk,
         entry: &Entry<'_>,
         head: &Draft,
-        again: Option<Timestamp>,
+        aging: Option<Timestamp>,
         pause: &mut dyn FnMut(usize) -> io::Result<()>,
     ) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|open| open.is_full(entry.position, self.bytes_max)) {
@@ -102,9 +102,9 @@ impl RunWriter {
             }
         };
         open.add(entry, head);
-        if let Some(again) = again {
-            let is_set = open.again > Timestamp::default();
-            open.again = if is_set { open.again.min(again) } else { again };
+        if let Some(aging) = aging {
+            let is_set = open.aging > Timestamp::default();
+            open.aging = if is_set { open.aging.min(aging) } else { aging };
         }
         if open.buffer.len() >= RUN_SYNC_BYTES {
             let bytes = open.buffer.len();
@@ -157,7 +157,7 @@ impl Open {
             last: name.first,
             first_time,
             last_time: first_time,
-            again: Timestamp::default(),
+            aging: Timestamp::default(),
         })
     }
 
@@ -231,7 +231,7 @@ impl Open {
         let index = IndexFile::open(disk, &name, sealed.log.salt)?;
         let index = index.ok_or_else(|| io::Error::other("an index cannot be read back"))?;
         sealed.index = Index::File(Arc::new(index));
-        Ok(Run { name: self.name, sealed: Arc::new(sealed), is_base: false, again: self.again })
+        Ok(Run { name: self.name, sealed: Arc::new(sealed), is_base: false, aging: self.aging })
     }
 }
 

@@ -13,6 +13,7 @@ mod erase;
 mod faults;
 mod job_faults;
 mod older_index;
+mod reloads;
 mod rules;
 mod states;
 mod turns;

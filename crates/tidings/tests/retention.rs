@@ -31,21 +31,21 @@ topics = ["notify/**"]
 keep-last = 50
 "#;
 
-fn serve(folder: &Folder) -> Hub {
+pub(crate) fn serve(folder: &Folder) -> Hub {
     let file = folder.path().join("hub.toml");
     let mut arguments = vec!["--config", file.to_str().unwrap()];
     arguments.extend(SETTINGS);
     Hub::serve(folder, &arguments)
 }
 
-fn page(wire: &mut Wire, path: &str) -> Value {
+pub(crate) fn page(wire: &mut Wire, path: &str) -> Value {
     let page = wire.get(path, "application/json").unwrap();
     assert_eq!(page.status, 200, "{path}: {}", String::from_utf8_lossy(&page.body));
     page.json()
 }
 
 /// The data and ids of all events after `from` that are there, and whether there was a reset.
-fn read_from(address: &str, topic: &str, from: &str) -> (Vec<(String, String)>, bool) {
+pub(crate) fn read_from(address: &str, topic: &str, from: &str) -> (Vec<(String, String)>, bool) {
     let mut wire = Wire::connect(address).unwrap();
     let (mut from, mut events, mut is_reset) = (from.to_owned(), Vec::new(), false);
     loop {
@@ -69,7 +69,7 @@ fn read(address: &str, topic: &str) -> Vec<(String, String)> {
 }
 
 /// The number of times that rules were applied.
-fn jobs(folder: &Folder) -> u64 {
+pub(crate) fn jobs(folder: &Folder) -> u64 {
     let text = fs::read_to_string(folder.path().join("data/catalogue")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("gen "));
     line.map_or(0, |number| number.parse().unwrap())
@@ -81,7 +81,7 @@ fn disk_bytes(folder: &Folder) -> u64 {
 }
 
 /// Publishes to a chatty topic as fast as it can, until told to stop or the hub is gone.
-fn chatter(address: &str, stop: &AtomicBool) {
+pub(crate) fn chatter(address: &str, stop: &AtomicBool) {
     let Ok(mut wire) = Wire::connect(address) else { return };
     let lines: String = (0..100)
         .map(|n| format!("{{\"topic\":\"chatty/{}\",\"data\":\"{}\"}}\n", n % 5, "x".repeat(900)))
@@ -290,7 +290,7 @@ age = "1s"
 "#;
 
 /// The keys and values of a topic, page after page, from a place.
-fn state(wire: &mut Wire, topic: &str, after: &str) -> (Vec<(String, String)>, bool) {
+pub(crate) fn state(wire: &mut Wire, topic: &str, after: &str) -> (Vec<(String, String)>, bool) {
     let (mut after, mut held, mut is_reset) = (after.to_owned(), Vec::new(), false);
     loop {
         let page = page(wire, &format!("/events/{topic}?from=state&limit=100{after}"));
@@ -367,7 +367,7 @@ fn a_rule_keeps_the_state_of_its_topics_beside_a_chatty_one_and_over_kill_9() {
 }
 
 /// Number of events of a topic that are there.
-fn count(wire: &mut Wire, topic: &str) -> usize {
+pub(crate) fn count(wire: &mut Wire, topic: &str) -> usize {
     page(wire, &format!("/events/{topic}?last=1000"))["events"].as_array().unwrap().len()
 }
 

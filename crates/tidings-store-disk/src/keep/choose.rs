@@ -7,7 +7,6 @@ use foldhash::fast::RandomState;
 use tidings_hub::{Draft, Kind, Position, ReadQuery, SlotHash, Timestamp, Topic};
 
 use crate::error::Fault;
-use crate::limits::SEGMENT_AGE_SHARE;
 use crate::mistake::Mistake;
 use crate::rule::Promise;
 use crate::rules::{Policy, REST, Rules};
@@ -50,7 +49,7 @@ pub(super) enum Mode {
 /// The outcome for one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It stays; at that time, if there is one, it is to be looked at again.
+    /// It stays; if that is only until it is too old, with the time from which its age counts.
     Stays(Option<Timestamp>),
     /// It goes.
     Goes {
@@ -102,8 +101,9 @@ impl Choice {
         time: Timestamp,
     ) -> Result<Verdict, Fault> {
         let Held { is_promised, stands } = self.promised.take_next();
+        // What no rule has judged yet is to be judged once it may be too old for the rule.
         if self.mode == Mode::All {
-            return Ok(Verdict::Stays(None));
+            return Ok(Verdict::Stays(Some(time)));
         }
         if record.kind == Kind::Erased {
             // Its place says which id a publisher may not use again, for as long as other events.
@@ -132,7 +132,7 @@ impl Choice {
             return Ok(if is_promised {
                 Verdict::Stays(None)
             } else if is_young && position > self.promised.trimmed_upto {
-                Verdict::Stays(Some(self.again(policy, time)))
+                Verdict::Stays(Some(time))
             } else if is_needed {
                 Verdict::Stays(None)
             } else {
@@ -140,13 +140,11 @@ impl Choice {
             });
         }
         if is_young || is_needed {
-            return Ok(Verdict::Stays(None));
+            return Ok(Verdict::Stays(is_young.then_some(time)));
         }
         // All of an ended topic goes together.
         Ok(match self.end_of(shared, &record.topic)? {
-            Some(end) if policy.is_young(end, self.now) => {
-                Verdict::Stays(Some(self.again(policy, end)))
-            }
+            Some(end) if policy.is_young(end, self.now) => Verdict::Stays(Some(end)),
             _ => goes,
         })
     }
@@ -163,13 +161,6 @@ impl Choice {
         let slot = shared.slots.slot_of(record)?;
         let may_forget = record.key.is_some() || self.fronts[lane];
         (may_forget && shared.slots.stands(slot, position)).then_some(slot)
-    }
-
-    /// When something of that time is to be looked at again: not for a while in any case.
-    fn again(&self, policy: Policy, time: Timestamp) -> Timestamp {
-        let pause = policy.age_ms / u64::from(SEGMENT_AGE_SHARE);
-        let soonest = Timestamp::from_millis(self.now.as_millis().saturating_add(pause.max(1)));
-        policy.ends(time).max(soonest)
     }
 
     /// When the topic ended, if it has.

@@ -154,8 +154,8 @@ fn write(
             _ => rules.lane_of_record(&head),
         };
         match choice.judge(shared, lane, &head, entry.position, entry.time)? {
-            Verdict::Stays(again) => {
-                let added = writers[lane].add(&*shared.disk, &entry, &head, again, pause);
+            Verdict::Stays(aging) => {
+                let added = writers[lane].add(&*shared.disk, &entry, &head, aging, pause);
                 added.map_err(unwritten)?;
                 continue;
             }

@@ -118,8 +118,8 @@ impl Found<'_> {
             }
             None => self.run_without_index(entry, log)?,
         };
-        let (is_base, again) = (entry.is_base, entry.again);
-        Ok(Run { name: entry.name, sealed: Arc::new(sealed), is_base, again })
+        let (is_base, aging) = (entry.is_base, entry.aging);
+        Ok(Run { name: entry.name, sealed: Arc::new(sealed), is_base, aging })
     }
 
     fn run_without_index(
