@@ -1,7 +1,7 @@
 //! Streams and pages that are compressed: who gets them, and that their text is that of others.
 
 #[path = "../../tidings-codec/tests/inflate/mod.rs"]
-mod inflate;
+pub(crate) mod inflate;
 
 use crate::mercure;
 use std::io::{Read, Write};
@@ -16,14 +16,14 @@ use tidings_testkit::http::{Head, request};
 use tidings_testkit::http2::{END_HEADERS, END_STREAM, Peer, frame, get_from, kind};
 use tidings_testkit::server::TestServer;
 
-const SSE: (&str, &str) = ("accept", "text/event-stream");
-const JSON: (&str, &str) = ("accept", "application/json");
-const GZIP: (&str, &str) = ("accept-encoding", "gzip, deflate, br, zstd");
+pub(crate) const SSE: (&str, &str) = ("accept", "text/event-stream");
+pub(crate) const JSON: (&str, &str) = ("accept", "application/json");
+pub(crate) const GZIP: (&str, &str) = ("accept-encoding", "gzip, deflate, br, zstd");
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that compresses, with each engine.
-fn servers() -> [TestServer; 2] {
+pub(crate) fn servers() -> [TestServer; 2] {
     [false, true].map(|portable| {
         let builder = TestServer::builder().engine(|engine| {
             engine.compression = Some(Sharing::Topic);
@@ -34,7 +34,7 @@ fn servers() -> [TestServer; 2] {
 }
 
 /// The text of a whole gzip body, whose trailer must be right.
-fn gunzip(body: &[u8]) -> String {
+pub(crate) fn gunzip(body: &[u8]) -> String {
     assert_eq!(body[..10], gzip::HEADER);
     let (deflated, trailer) = body[10..].split_at(body.len() - 18);
     let mut inflater = Inflater::new();
@@ -47,7 +47,7 @@ fn gunzip(body: &[u8]) -> String {
 }
 
 /// The head of the answer and its body without the framing of chunks. The connection ends with it.
-fn whole_answer(mut socket: TcpStream) -> (String, Vec<u8>) {
+pub(crate) fn whole_answer(mut socket: TcpStream) -> (String, Vec<u8>) {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).expect("the server ends the connection in time");
@@ -70,7 +70,7 @@ fn whole_answer(mut socket: TcpStream) -> (String, Vec<u8>) {
     }
 }
 
-fn ask(server: &TestServer, target: &str, headers: &[(&str, &str)]) -> TcpStream {
+pub(crate) fn ask(server: &TestServer, target: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut socket = TcpStream::connect(server.address()).unwrap();
     let headers: Vec<_> = headers.iter().chain(&[("connection", "close")]).copied().collect();
     socket.write_all(&request("GET", target, &headers, b"")).unwrap();

@@ -13,6 +13,7 @@ mod crash;
 mod crash_erase;
 mod crash_growing;
 mod erase;
+mod erase_slow;
 mod exit_codes;
 mod full_disk;
 mod help;
