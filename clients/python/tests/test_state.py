@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 import pytest
 from conftest import eventually
 
-from tidings import Change, HubError
+from tidings import Change, HubError, HubUnreachable, Published
 from tidings._state import joined
 
 
@@ -34,6 +37,45 @@ def test_a_state_is_complete_and_then_changes(hub):
         Change("stocks", "K1", None, "15"),
     ]
     assert values(state)["K0"] == "new" and "K1" not in values(state)
+
+
+def test_a_removal_has_an_id_and_may_depend_on_the_version(hub):
+    first = hub.publish("stocks", "1", key="ACME")
+    second = hub.publish("stocks", "2", key="ACME")
+    with pytest.raises(HubError) as error:
+        hub.remove("stocks", "ACME", if_version=first.id)
+    assert (error.value.status, error.value.code) == (412, "version_differs")
+    assert error.value.problem["current"] == second.id
+    assert values(hub.state("stocks").load()) == {"ACME": "2"}
+    removal = hub.remove("stocks", "ACME", if_version=second.id)
+    assert removal == Published(removal.id, duplicate=False) and removal.id.endswith(":3")
+    with pytest.raises(HubError) as error:
+        hub.remove("stocks", "ACME")
+    assert (error.value.status, error.value.code) == (404, "key_unknown")
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_a_removal_is_not_repeated_if_the_first_may_have_been_carried_out(connect, is_answered):
+    requests = []
+
+    def lose(listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                requests.append(connection.recv(65536))
+                if is_answered:
+                    connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lose, args=(listener,), daemon=True).start()
+        hub = connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(HubError if is_answered else HubUnreachable):
+            hub.remove("stocks", "ACME")
+        assert len(requests) == 1 and requests[0].startswith(b"DELETE /events/stocks?key=ACME ")
+        listener.close()
 
 
 def test_over_kill_9_it_has_what_changed_and_what_was_removed(hub, server):

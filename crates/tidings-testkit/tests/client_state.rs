@@ -119,6 +119,24 @@ fn a_publisher_sets_and_removes_keys_in_every_way_it_publishes() {
         assert_eq!(unknown.problem().unwrap().code, "key_unknown");
         assert_eq!(changes(&mut state, 2).await, [removal("A&B=C "), removal("A&B=C ")]);
         assert_eq!(state.len(), 3);
+
+        // Ids of publishers have any characters.
+        for (id, data) in [("a&b=1 +", "old"), ("a&b=2 +", "new")] {
+            let mut event = Event::new(data);
+            event.id = Some(EventId::new(id).unwrap());
+            publisher.keyed("V").publish("versions", &event).await.unwrap();
+        }
+        let remove = |version: &str| {
+            let version = EventId::new(version).unwrap();
+            let publisher = publisher.clone();
+            async move { publisher.remove_if_version("versions", "V", &version).await }
+        };
+        let differs = remove("a&b=1 +").await.unwrap_err();
+        assert_eq!(differs.problem().unwrap().code, "version_differs");
+        assert!(remove("a&b=2 +").await.is_ok());
+        let unknown = remove("a&b=2 +").await.unwrap_err();
+        assert_eq!(unknown.problem().unwrap().code, "version_differs");
+
         let ended = publisher.remove("nothing/*", "x").await.unwrap_err();
         assert!(matches!(ended, PublishError::Refused(_)), "{ended:?}");
     });

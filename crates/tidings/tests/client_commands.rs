@@ -218,6 +218,18 @@ fn a_key_is_removed_from_the_state_and_one_without_a_value_is_refused() {
     let (json, _, code) = remove(&["a/b", "--key", "K", "--json"]);
     assert!(json.ends_with(":4\"}\n") && code == 0, "{json}");
     assert!(keys().is_empty());
+
+    let versions = ["one", "two"].map(|data| hub.publish("a/b?key=K", data));
+    let remove_if = |version: &str| remove(&["a/b", "--key", "K", "--if-version", version]);
+    for version in ["", "two\nlines"] {
+        assert_eq!(remove_if(version).2, 2, "{version:?}");
+    }
+    let (stdout, stderr, code) = remove_if(&versions[0]);
+    assert!(stderr.contains("412") && stdout.is_empty() && code == 5, "{stderr}");
+    assert_eq!(keys(), ["K"]);
+    let (id, stderr, code) = remove_if(&versions[1]);
+    assert!(id.ends_with(":7\n") && code == 0, "{id} {stderr}");
+    assert!(keys().is_empty());
 }
 
 #[test]

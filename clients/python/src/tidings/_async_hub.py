@@ -91,9 +91,19 @@ class AsyncHub:
         params = requests.event_query(event, None)
         await self._exchange("DELETE", requests.path(topic), params=params, content=content)
 
-    async def remove(self, topic: str, key: str) -> None:
-        """Removes a key from the state of a topic."""
-        await self._exchange("DELETE", requests.path(topic), params={"key": key}, content=None)
+    async def remove(self, topic: str, key: str, *, if_version: str | None = None) -> Published:
+        """Removes a key from the state of a topic, and waits until that is stored.
+
+        With ``if_version``, only if the newest event of the key has this id: otherwise
+        ``HubError`` with the code ``version_differs``. Returns the id of the removal. After
+        ``HubUnreachable`` the key may be removed or not.
+        """
+        params = requests.removal_query(key, if_version)
+        # A key that is removed may have been given a value again.
+        said = await self._exchange(
+            "DELETE", requests.path(topic), params=params, content=None, is_repeatable=False
+        )
+        return requests.published(said, is_assigned=False)
 
     async def erase(
         self,
@@ -220,8 +230,13 @@ class AsyncHub:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: httpx.Timeout = PUBLISH_TIMEOUT,
+        is_repeatable: bool = True,
     ) -> Mapping[str, Any]:
-        """A request that may be sent again: it changes nothing the second time."""
+        """A request that is sent again if it fails, by default however it failed.
+
+        If it ``is_repeatable``, it changes nothing the second time. Any other is repeated only if
+        the hub certainly did not carry it out.
+        """
         waits = iter(requests.waits())
         while True:
             error: httpx.TransportError | None = None
@@ -238,7 +253,10 @@ class AsyncHub:
                     return requests.answer(answer.status_code, answer.content)
             except httpx.TransportError as failure:
                 error = failure
-            wait = next(waits, None)
+            may_repeat = is_repeatable or (
+                requests.is_unheard(error) if error else requests.is_undone(answer.status_code)
+            )
+            wait = next(waits, None) if may_repeat else None
             if wait is not None:
                 await asyncio.sleep(wait)
             elif error is not None:

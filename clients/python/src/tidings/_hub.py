@@ -86,9 +86,19 @@ class Hub:
         params = requests.event_query(event, None)
         self._exchange("DELETE", requests.path(topic), params=params, content=content)
 
-    def remove(self, topic: str, key: str) -> None:
-        """Removes a key from the state of a topic."""
-        self._exchange("DELETE", requests.path(topic), params={"key": key}, content=None)
+    def remove(self, topic: str, key: str, *, if_version: str | None = None) -> Published:
+        """Removes a key from the state of a topic, and waits until that is stored.
+
+        With ``if_version``, only if the newest event of the key has this id: otherwise
+        ``HubError`` with the code ``version_differs``. Returns the id of the removal. After
+        ``HubUnreachable`` the key may be removed or not.
+        """
+        params = requests.removal_query(key, if_version)
+        # A key that is removed may have been given a value again.
+        said = self._exchange(
+            "DELETE", requests.path(topic), params=params, content=None, is_repeatable=False
+        )
+        return requests.published(said, is_assigned=False)
 
     def erase(
         self,
@@ -213,8 +223,13 @@ class Hub:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: httpx.Timeout = PUBLISH_TIMEOUT,
+        is_repeatable: bool = True,
     ) -> Mapping[str, Any]:
-        """A request that may be sent again: it changes nothing the second time."""
+        """A request that is sent again if it fails, by default however it failed.
+
+        If it ``is_repeatable``, it changes nothing the second time. Any other is repeated only if
+        the hub certainly did not carry it out.
+        """
         waits = iter(requests.waits())
         while True:
             error: httpx.TransportError | None = None
@@ -231,7 +246,10 @@ class Hub:
                     return requests.answer(answer.status_code, answer.content)
             except httpx.TransportError as failure:
                 error = failure
-            wait = next(waits, None)
+            may_repeat = is_repeatable or (
+                requests.is_unheard(error) if error else requests.is_undone(answer.status_code)
+            )
+            wait = next(waits, None) if may_repeat else None
             if wait is not None:
                 time.sleep(wait)
             elif error is not None:

@@ -9,6 +9,8 @@ import secrets
 from typing import Any, Iterable, Mapping
 from urllib.parse import quote
 
+import httpx
+
 from ._errors import rejection
 from ._events import Data, Outgoing, Published, Summary, Will, as_line, as_text
 from ._session import PASSING
@@ -54,6 +56,11 @@ def event_query(
     """The query of a single event."""
     query = {"event": event, "id": id, "ttl": ttl, "append": append, "at": at, "key": key}
     return {name: value for name, value in query.items() if value is not None}
+
+
+def removal_query(key: str, if_version: str | None) -> dict[str, str]:
+    """The query of the removal of a key."""
+    return {"key": key} if if_version is None else {"key": key, "if-version": if_version}
 
 
 def run_query(will: Will | None) -> dict[str, str]:
@@ -103,6 +110,16 @@ def waits() -> Iterable[float]:
 def is_passing(status: int) -> bool:
     """Whether the same request may have another answer later."""
     return status in PASSING
+
+
+def is_undone(status: int) -> bool:
+    """Whether a hub gives such an answer before it does anything."""
+    return 400 <= status < 500 or status == 503
+
+
+def is_unheard(error: httpx.TransportError) -> bool:
+    """Whether it is certain that nothing of the request was sent."""
+    return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
 
 
 def answer(status: int, body: bytes) -> Mapping[str, Any]:

@@ -21,9 +21,44 @@ impl Publisher {
     /// [`PublishError`], which says whether the key may have been removed. A key without a value is
     /// refused, with the problem's code `key_unknown`.
     pub async fn remove(&self, topic: &str, key: &str) -> Result<EventId, PublishError> {
-        // Always with its `=`: an empty key is one, too.
-        let path = topic_path::of_run(topic, &[]) + &format!("?key={}", topic_path::escaped(key));
+        self.remove_at(topic, &removal_query(key)).await
+    }
+
+    /// Removes a key from the state of a topic if its newest event has the id `version`, as
+    /// [`remove`](Self::remove) does: so no value is removed that the caller has not seen.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]. If the key has a newer event, it stays, and the problem's code is
+    /// `version_differs`; its `current` is the id of that event.
+    ///
+    /// ```no_run
+    /// # use tidings_client::{EventId, Publisher};
+    /// # async fn run(publisher: Publisher, seen: EventId) {
+    /// match publisher.remove_if_version("stocks", "ACME", &seen).await {
+    ///     Ok(removal) => println!("{removal}"),
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn remove_if_version(
+        &self,
+        topic: &str,
+        key: &str,
+        version: &EventId,
+    ) -> Result<EventId, PublishError> {
+        let version = topic_path::escaped(version.as_str());
+        self.remove_at(topic, &format!("{}&if-version={version}", removal_query(key))).await
+    }
+
+    async fn remove_at(&self, topic: &str, query: &str) -> Result<EventId, PublishError> {
+        let path = topic_path::of_run(topic, &[]) + query;
         let answer = with_retries(self, Replay::IfRefused, || self.delete_request(&path)).await?;
         answer.published(false).map(|removal| removal.id)
     }
+}
+
+/// Always with its `=`: an empty key is one, too.
+fn removal_query(key: &str) -> String {
+    format!("?key={}", topic_path::escaped(key))
 }

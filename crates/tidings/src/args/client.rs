@@ -132,6 +132,9 @@ pub(crate) struct RemoveArgs {
     /// The key
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) key: String,
+    /// Remove the key only if this is the id of its newest event
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) if_version: Option<String>,
     /// Print what the hub says, as JSON
     #[arg(long)]
     pub(crate) json: bool,
