@@ -101,6 +101,27 @@ test("the console shows the subscribers of each topic, and the deliveries to the
   await until("one of a", async () => (await listening("a")) === "1");
 });
 
+test("the console shows the size of each topic, and the keys of those with a state", async () => {
+  const hub = await startHub();
+  const page = await openPage(hub.url);
+  await page.getByText("connected", { exact: true }).first().waitFor();
+  const first = await hub.publish("a", "x".repeat(250_000));
+  const last = await hub.publish("a", "y");
+  const row = (topic) => page.locator(`#topics tr:has([data-topic="${topic}"])`);
+  const cells = (topic) => row(topic).locator("td").allTextContents();
+  await until("both events", async () => (await cells("a"))[1] === "2");
+  equal((await cells("a"))[3], "250 kB", "the size of a");
+  ok(!(await page.locator("#keys-head").isVisible()), "no topic has keys");
+  const title = await row("a").getByRole("button").getAttribute("title");
+  equal(title, `from ${first} to ${last}`, "what the name says");
+
+  for (const key of ["one", "two", "two"]) await hub.publish("b", key, { key });
+  await page.locator("#keys-head").getByText("Keys", { exact: true }).waitFor();
+  await until("the keys of b", async () => (await cells("b"))[4] === "2");
+  equal((await cells("a"))[4], "", "the keys of a");
+  ok(/^\d+ B$/.test((await cells("b"))[3]), "the size of b");
+});
+
 test("the six lines to copy work as they are", async () => {
   const hub = await startHub(["--cors-origin", "*"]);
   const page = await openPage(hub.url);

@@ -260,6 +260,9 @@ fn the_dashboard_and_the_documentation_have_exactly_the_existing_metrics() {
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let expressions: Vec<_> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
     assert!(expressions.len() > 20);
+    for metric in families.keys().filter(|name| name.starts_with("tidings_retention_")) {
+        assert!(expressions.iter().any(|one| one.contains(&format!("{metric}{{"))), "{metric}");
+    }
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     for expression in expressions {
         let words = expression.split(|c| !is_word(c));

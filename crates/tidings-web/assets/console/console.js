@@ -32,6 +32,7 @@ const topics = new Topics(
     none: element("topics-none"),
     prefix: element("prefix"),
     audienceHead: element("audience-head"),
+    keysHead: element("keys-head"),
     known: element("known-topics"),
   },
   (topic) => {

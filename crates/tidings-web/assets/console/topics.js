@@ -1,6 +1,6 @@
 // All topics, the busiest first.
 
-import { compact } from "/chart.js";
+import { bytes as sized, compact } from "/chart.js";
 import { hub } from "./hub.js";
 
 const SHOWN = 100;
@@ -27,10 +27,13 @@ export class Topics {
     rates.sort((a, b) => b.rate - a.rate || b.events - a.events || (a.topic < b.topic ? -1 : 1));
     const counted = topics.some((entry) => entry.subscribers !== undefined);
     this.#parts.audienceHead.hidden = !counted;
+    // Most topics have no state.
+    const keyed = topics.some((entry) => entry.keys > 0);
+    this.#parts.keysHead.hidden = !keyed;
     // A topic with the keyboard focus keeps it.
     const held = document.activeElement?.dataset?.topic;
     this.#parts.rows.replaceChildren(
-      ...rates.slice(0, SHOWN).map((entry) => this.#row(entry, counted)),
+      ...rates.slice(0, SHOWN).map((entry) => this.#row(entry, { counted, keyed })),
     );
     if (held)
       this.#parts.rows
@@ -59,7 +62,8 @@ export class Topics {
     return past > 0 ? Math.max(0, ((events - seen[0].events) * 1000) / past) : 0;
   }
 
-  #row({ topic, events, rate, ended, subscribers }, counted) {
+  #row(entry, { counted, keyed }) {
+    const { topic, events, rate, ended, bytes, keys, subscribers } = entry;
     const tr = document.createElement("tr");
     const name = document.createElement("td");
     const button = Object.assign(document.createElement("button"), {
@@ -68,6 +72,7 @@ export class Topics {
       textContent: topic,
     });
     button.dataset.topic = topic;
+    button.title = `from ${entry.first_id} to ${entry.last_id}`;
     button.addEventListener("click", () => this.#choose(topic));
     name.append(button, ended ? " (ended)" : "");
     tr.append(name);
@@ -79,6 +84,8 @@ export class Topics {
     };
     number(compact(events));
     number(rate ? rate.toFixed(rate < 10 ? 1 : 0) : "");
+    number(sized(bytes));
+    if (keyed) number(keys ? compact(keys) : "");
     if (counted) number(compact(subscribers ?? 0));
     return tr;
   }
