@@ -287,7 +287,7 @@ fn hubs_that_die_and_start_at_random_end_each_dead_producers_topic_once_and_no_l
     let world = World::new();
     let mut hubs: Vec<_> = ["a", "b", "c"].map(|name| world.hub(name)).into_iter().collect();
     let mut wills: Vec<Vec<(String, OpenWill)>> = vec![Vec::new(), Vec::new(), Vec::new()];
-    let mut wire_of = vec![0, 1, 2];
+    let mut wire_of = [0, 1, 2];
     let mut dead: Vec<String> = Vec::new();
     // No answer of the log is certain, and requests go astray.
     let faults = Faults { answer_lost: 40, request_lost: 40, twice: 40, short: 20, ..Faults::NONE };

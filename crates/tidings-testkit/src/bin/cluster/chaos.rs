@@ -9,6 +9,7 @@ use tidings_testkit::store_suite::Dice;
 use tokio::time::{Instant, sleep};
 
 use crate::faults::{Fault, Struck, shuffled};
+use crate::progress::say;
 use crate::publisher::{Published, Publisher, Publishers};
 use crate::subscriber::{Got, Habits, Subscribers};
 use crate::world::{PATIENCE, World};
@@ -30,6 +31,12 @@ const PUBLISHERS_PER_HUB: usize = 2;
 
 /// Runs `plan`, prints what happened, and returns what is wrong.
 pub(crate) async fn run(world: &mut World, plan: &Plan) -> Result<(), String> {
+    let Plan { faults, seconds, subscribers, events_per_second, .. } = plan;
+    let count = faults.iter().map(|(_, count)| count).sum::<usize>();
+    say(format_args!(
+        "{count} faults in {seconds} s or longer, {subscribers} subscribers, {events_per_second} \
+         events/s"
+    ));
     let hubs: Arc<[_]> = world.addresses().into();
     let habits = Habits {
         hubs: Arc::clone(&hubs),
@@ -50,8 +57,10 @@ pub(crate) async fn run(world: &mut World, plan: &Plan) -> Result<(), String> {
     };
     let publishers = Publishers::start((0..count).map(publisher));
     let struck = strike(world, plan).await;
+    say("publishers end");
     let published = publishers.finish(PATIENCE).await?;
     let struck = struck?;
+    say("hubs and subscribers catch up");
     let run = Run {
         logs: logs(world, published.acknowledged.len()).await?,
         acknowledged: published.acknowledged.iter().map(|one| one.seen).collect(),
@@ -72,12 +81,15 @@ async fn strike(world: &mut World, plan: &Plan) -> Result<Vec<Struck>, String> {
     let mut struck = Vec::new();
     let count = faults.len() as u32;
     for (number, fault) in (0..).zip(faults) {
+        say(format_args!("fault {} of {count}: {fault}", number + 1));
         struck.push(fault.strike(world, &mut dice).await?);
         // What is left is divided among the faults to come; but a while for all to catch up.
         let left = until.saturating_duration_since(Instant::now());
         sleep((left / (count - number)).clamp(fault.rest(), Duration::from_secs(5))).await;
     }
-    sleep(until.saturating_duration_since(Instant::now())).await;
+    let left = until.saturating_duration_since(Instant::now());
+    say(format_args!("{} s without a fault", left.as_secs()));
+    sleep(left).await;
     Ok(struck)
 }
 

@@ -1,6 +1,9 @@
 //! A hub with an empty data folder.
 
 use std::fs;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -12,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::client::Client;
 use crate::hub::PATH;
 use crate::load::{batch, publish_batch};
+use crate::progress::{self, say};
 use crate::world::World;
 
 /// Events of a batch while the log is filled, and the bytes of each: a body must be below 1 MiB.
@@ -32,13 +36,21 @@ pub(crate) async fn run(world: &mut World, bytes: u64) -> Result<(), String> {
     let began = Instant::now();
     let hubs = world.addresses();
     let each = (bytes as usize).div_ceil(BATCH_EVENTS * DATA_BYTES * SENDERS * hubs.len());
+    let mebibytes = |batches: usize| (batches * BATCH_EVENTS * DATA_BYTES) >> 20;
+    let all = mebibytes(each * SENDERS * hubs.len());
+    say(format_args!("filling the log with {all} MiB"));
+    let stored = Arc::<AtomicUsize>::default();
     let tasks: JoinSet<_> = hubs
         .iter()
         .flat_map(|hub| [*hub; SENDERS])
-        .map(|hub| fill(Client::new(hub), each))
+        .map(|hub| fill(Client::new(hub), each, Arc::clone(&stored)))
         .collect();
-    let stored: usize = tasks.join_all().await.iter().sum();
-    let mebibytes = (stored * BATCH_EVENTS * DATA_BYTES) >> 20;
+    let mut filling = pin!(tasks.join_all());
+    while timeout(progress::INTERVAL, &mut filling).await.is_err() {
+        say(format_args!("{} of {all} MiB", mebibytes(stored.load(Ordering::Relaxed))));
+    }
+    let stored = stored.load(Ordering::Relaxed);
+    let mebibytes = mebibytes(stored);
     println!("{mebibytes} MiB in {:.1} s", began.elapsed().as_secs_f64());
     if stored < each * SENDERS * hubs.len() {
         return Err("a batch was not acknowledged".to_owned());
@@ -49,6 +61,7 @@ pub(crate) async fn run(world: &mut World, bytes: u64) -> Result<(), String> {
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
     let id = answer["id"].as_str().filter(|_| status == StatusCode::OK).ok_or("no event")?;
     let last = world.hubs.len() - 1;
+    say(format_args!("hub {last} is killed, loses its folder, and starts"));
     let hub = &mut world.hubs[last];
     hub.process.kill();
     fs::remove_dir_all(&hub.data).map_err(|error| error.to_string())?;
@@ -72,7 +85,12 @@ pub(crate) async fn run(world: &mut World, bytes: u64) -> Result<(), String> {
 async fn fetched(world: &World, hub: usize) -> Result<(Duration, usize), String> {
     let address = world.hubs[hub].address;
     let (began, mut refused) = (Instant::now(), 0);
+    let mut said = began;
     loop {
+        if said.elapsed() > progress::INTERVAL {
+            said = Instant::now();
+            say("it is still fetching the log");
+        }
         let answer = Client::new(address).send(Method::GET, "/readyz", &[], "").await;
         match answer {
             Ok((StatusCode::OK, _)) if refused == 0 => {
@@ -90,13 +108,15 @@ async fn fetched(world: &World, hub: usize) -> Result<(Duration, usize), String>
     }
 }
 
-async fn fill(mut client: Client, batches: usize) -> usize {
+/// Publishes batches one after the other, up to the first that is not acknowledged.
+async fn fill(mut client: Client, batches: usize, stored: Arc<AtomicUsize>) {
     let body = batch(BATCH_EVENTS, DATA_BYTES);
-    let mut stored = 0;
     for _ in 0..batches {
-        stored += usize::from(publish_batch(&mut client, body.clone()).await);
+        if !publish_batch(&mut client, body.clone()).await {
+            return;
+        }
+        stored.fetch_add(1, Ordering::Relaxed);
     }
-    stored
 }
 
 /// The first event after `id`, if it is not behind a reset.

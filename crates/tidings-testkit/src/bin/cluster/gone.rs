@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::chaos::{judge, logs};
 use crate::one_by_one::OneByOne;
+use crate::progress::say;
 use crate::subscriber::{Got, Habits, Subscribers};
 use crate::world::{PATIENCE, World};
 
@@ -34,6 +35,7 @@ pub(crate) async fn run(world: &mut World, seconds: u64) -> Result<(), String> {
     witnesses.reach(EVENTS).await?;
     world.copy_engine().await?;
 
+    say(format_args!("the stream is deleted, for {seconds} s"));
     let deleted = world.servers.ask(&format!("STREAM.DELETE.{STREAM}")).await?;
     if deleted["success"] != true {
         return Err(format!("the stream was not deleted: {deleted}"));
@@ -64,6 +66,7 @@ pub(crate) async fn run(world: &mut World, seconds: u64) -> Result<(), String> {
     }
     println!("gone for {seconds} s: {turned_away} publishes turned away, nothing created");
 
+    say("the stream comes back");
     world.put_engine_back().await?;
     kept.extend(publisher.publish(world, EVENTS).await?);
     let run = Run {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::hub::PATH;
+use crate::progress::say;
 use crate::publisher::{Publisher, Publishers};
 use crate::subscriber::{Habits, Subscribers};
 use crate::world::{PATIENCE, World};
@@ -21,6 +22,7 @@ const DATA_BYTES: usize = 200;
 /// Latency of acknowledgement and delivery at 100 events per second and hub, sent on schedule.
 pub(crate) async fn latency(world: &World, seconds: u64) -> Result<(), String> {
     let hubs: Arc<[_]> = world.addresses().into();
+    say(format_args!("100 events/s on each hub for {seconds} s"));
     // They stay, one on each hub.
     let stay_ms = 3_600_000..3_600_001;
     let habits =
@@ -62,6 +64,7 @@ pub(crate) async fn latency(world: &World, seconds: u64) -> Result<(), String> {
 pub(crate) async fn throughput(world: &World, seconds: u64) -> Result<(), String> {
     let hubs: Arc<[_]> = world.addresses().into();
     for per_hub in [16, 64, 256] {
+        say(format_args!("{per_hub} publishers on each hub for {seconds} s"));
         let publishers = Publishers::start((0..hubs.len() * per_hub).map(|number| Publisher {
             number: number as u64,
             hubs: Arc::clone(&hubs),
@@ -82,6 +85,7 @@ pub(crate) async fn throughput(world: &World, seconds: u64) -> Result<(), String
         print("acknowledged", published.acknowledged.iter().map(|one| one.took).collect());
     }
     for per_hub in [1, 4] {
+        say(format_args!("{per_hub} senders of batches on each hub for {seconds} s"));
         let began = Instant::now();
         let until = began + Duration::from_secs(seconds);
         let tasks: JoinSet<_> = hubs

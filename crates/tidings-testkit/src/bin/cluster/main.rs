@@ -19,7 +19,8 @@
 //! | `rollback` | the servers lose 50 blocks, again and again |
 //! | `cold` | a hub with an empty folder and 1 GiB to download, or `--mebibytes` |
 //!
-//! Everything is on loopback. `scripts/test-cluster` finds the programs.
+//! Everything is on loopback. `scripts/test-cluster` finds the programs. Each step is printed with
+//! the seconds since the start; a plan that takes an hour is given up.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod chaos;
@@ -32,6 +33,7 @@ mod load;
 mod one_by_one;
 mod presence;
 mod process;
+mod progress;
 mod publisher;
 mod rollback;
 mod servers;
@@ -43,9 +45,11 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chaos::Plan;
 use faults::{Cut, Fault};
+use progress::say;
 use world::{Size, World};
 
 /// The plans.
@@ -70,6 +74,9 @@ const GONE_SECONDS: u64 = 20;
 /// Size of the log that a hub with an empty folder fetches.
 const COLD_MEBIBYTES: u64 = 1024;
 
+/// Time after which a plan is given up, whatever it waits for.
+const PLAN_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// Repetitions of a rollback.
 const ROLLBACKS: u64 = 100;
 
@@ -82,8 +89,14 @@ fn main() -> ExitCode {
             .insert(name.trim_start_matches('-').to_owned(), arguments.next().unwrap_or_default());
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match runtime.block_on(run(&plan, &options)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome =
+        runtime.block_on(async { tokio::time::timeout(PLAN_PATIENCE, run(&plan, &options)).await });
+    let outcome = outcome.unwrap_or_else(|_| Err(format!("it is not over in {PLAN_PATIENCE:?}")));
+    match outcome {
+        Ok(()) => {
+            say("done");
+            ExitCode::SUCCESS
+        }
         Err(wrong) => {
             eprintln!("FAILED {plan}:\n{wrong}");
             ExitCode::FAILURE
@@ -108,7 +121,9 @@ async fn run(plan: &str, options: &HashMap<String, String>) -> Result<(), String
     let size = Size { nats, tidings, before, servers, hubs: 3 };
     let folder = env::temp_dir().join(format!("tidings-cluster-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    say(format_args!("{plan}: starting {servers} NATS servers and {} hubs", size.hubs));
     let mut world = World::start(&size, folder.clone()).await?;
+    say("all are ready");
     let outcome = match plan {
         "latency" => load::latency(&world, number("seconds", 30)?).await,
         "throughput" => load::throughput(&world, number("seconds", 10)?).await,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::load::print;
+use crate::progress::say;
 use crate::world::{PATIENCE, World};
 
 const MERCURE: &str = "/.well-known/mercure";
@@ -27,6 +28,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(crate) async fn run(world: &mut World) -> Result<(), String> {
     let (mut comings, mut leavings) = (Vec::new(), Vec::new());
+    say(format_args!("{COMERS} subscribers come and leave, one after the other"));
     for number in 0..COMERS {
         let topic = format!("comes-{number}");
         let stream = subscribe(world, number % world.hubs.len(), &topic).await?;
@@ -40,6 +42,7 @@ pub(crate) async fn run(world: &mut World) -> Result<(), String> {
     let mut losses = Vec::new();
     let mut answers = Vec::new();
     for kill in 0..KILLS {
+        say(format_args!("hub {} of {KILLS} is killed, with {OF_KILLED} subscribers", kill + 1));
         let hub = kill % world.hubs.len();
         let topic = format!("killed-{kill}");
         let mut streams = Vec::new();

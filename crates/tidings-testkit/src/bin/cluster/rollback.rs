@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::chaos::{judge, logs};
 use crate::one_by_one::OneByOne;
+use crate::progress::say;
 use crate::subscriber::{Habits, Subscribers};
 use crate::world::{PATIENCE, World};
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(world: &mut World, times: usize, seconds: u64) -> Result
     let mut count = 0;
     let mut got_by_holders = 0;
     while count < times && Instant::now() < until {
+        say(format_args!("rollback {} of {times}", count + 1));
         kept.extend(publisher.publish(world, NEW_BLOCKS).await?);
         got_by_holders += NEW_BLOCKS;
         others.reach(kept.len()).await?;
@@ -56,6 +58,7 @@ pub(crate) async fn run(world: &mut World, times: usize, seconds: u64) -> Result
         others.reach(kept.len()).await?;
         holders.reach(got_by_holders).await?;
     }
+    say("hubs and subscribers catch up");
     let run = Run {
         logs: logs(world, kept.len()).await?,
         acknowledged: kept,
