@@ -9,10 +9,10 @@ use crate::trust::TrustArgs;
 /// `tidings health`.
 #[derive(Args, Debug)]
 pub(crate) struct HealthArgs {
-    /// The hub [the address that `tidings serve` has with this configuration and environment]
+    /// The hub [default: where `tidings serve` listens with this configuration and environment]
     #[arg(long, env = "TIDINGS_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
-    /// The configuration of the hub, which has its address
+    /// The configuration file of the hub, for its address
     #[arg(long, value_name = "FILE", env = "TIDINGS_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -23,9 +23,9 @@ pub(super) const HEALTH_ABOUT: &str = "\
 Check whether a hub is ready, for health checks
 
 A hub is ready if it accepts events and subscribers, according to `GET /readyz`; no token is \
-needed. One line says `ready`, or `not ready` with the reasons. The exit code is 0 if the hub is \
-ready, and 1 if it is not, cannot be reached, or does not answer within 5 seconds, as health \
-checks of containers expect.
+needed. One line says `ready`, or `not ready` with the reasons. As health checks of containers \
+expect, the exit code is 0 if the hub is ready; it is 1 if the hub is not ready, cannot be \
+reached, or does not answer within 5 seconds.
 
 Without --url, the request goes to the first address of `listen` in the environment or the \
 configuration. For a hub with TLS, give the --url with the name on its certificate.";
