@@ -154,8 +154,18 @@ impl RunEntry {
             salt: u64::from_str_radix(value("salt")?, 16).ok()?,
             bytes: value("bytes")?.parse().ok()?,
             is_base: value("base")? == "1",
-            aging: Timestamp::from_millis(value("aging")?.parse().ok()?),
+            aging: Self::decode_aging(words.next()?)?,
         })
+    }
+
+    /// Earlier versions wrote `again`, the moment at which the rule of that day wanted to look at
+    /// the run again: what is in it has not been judged by the rules of today.
+    fn decode_aging(word: &str) -> Option<Timestamp> {
+        if let Some(again) = word.strip_prefix("again=") {
+            let is_set = again.parse::<u64>().ok()? > 0;
+            return Some(Timestamp::from_millis(u64::from(is_set)));
+        }
+        Some(Timestamp::from_millis(word.strip_prefix("aging=")?.parse().ok()?))
     }
 }
 
@@ -190,6 +200,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    /// Such a run is looked at as soon as there is time.
+    #[test]
+    fn a_catalogue_of_an_earlier_version_is_read() {
+        let run = "00000000000000000012-1-7 last=99 salt=ff bytes=5 base=1";
+        for (word, expected) in [("again=0", 0), ("again=1780000000000", 1), ("aging=7", 7)] {
+            let entry = RunEntry::decode(&format!("{run} {word}")).unwrap();
+            assert_eq!(entry.aging, Timestamp::from_millis(expected), "{word}");
+        }
+        assert_eq!(RunEntry::decode(&format!("{run} again=x")), None);
+        assert_eq!(RunEntry::decode(&format!("{run} other=1")), None);
+    }
 
     #[test]
     fn a_catalogue_reads_back_and_no_changed_byte_goes_unseen() {
