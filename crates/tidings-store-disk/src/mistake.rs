@@ -22,6 +22,13 @@ pub(crate) enum Mistake {
     RemovalGoesUnseen,
     /// Of a value that has pieces, only the newest is kept.
     PiecesGo,
+    /// The catalogue names runs that are not synced.
+    RunsUnsynced,
+    /// The catalogue takes its place before it is synced.
+    CatalogueUnsynced,
+    /// The inputs of a job are removed although the sync of the folder with the new catalogue
+    /// failed.
+    InputsTooEarly,
 }
 
 impl Mistake {
@@ -47,6 +54,10 @@ impl Mistake {
         Self::RemovalGoesUnseen,
         Self::PiecesGo,
     ];
+
+    /// Those of what is on the disk when the catalogue is, and when its inputs go.
+    pub(crate) const OF_SYNCS: [Self; 3] =
+        [Self::RunsUnsynced, Self::CatalogueUnsynced, Self::InputsTooEarly];
 
     pub(crate) fn is_planted(self) -> bool {
         PLANTED.get() == Some(self)

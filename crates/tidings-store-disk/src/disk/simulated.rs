@@ -86,6 +86,7 @@ struct Inner {
 #[derive(Clone)]
 enum Change {
     Put(String, Content),
+    Rename(String, String, Content),
     Remove(String),
 }
 
@@ -134,20 +135,28 @@ impl SimulatedDisk {
         self.copy(|content, _| content.clone())
     }
 
-    /// The disk after a power cut.
+    /// The disk after a power cut. The folder's changes are journalled: the last ones are lost.
     pub(crate) fn after_power_cut(&self) -> Self {
+        self.after_losing(|changes, dice| {
+            let kept = dice.below(changes.len() as u64 + 1) as usize;
+            changes.truncate(kept);
+        })
+    }
+
+    /// The disk after a power cut, where the folder's changes are not journalled: any of those are
+    /// lost that came after its last sync.
+    pub(crate) fn after_power_cut_without_journal(&self) -> Self {
+        self.after_losing(|changes, dice| changes.retain(|_| dice.one_in(2)))
+    }
+
+    fn after_losing(&self, lose: impl FnOnce(&mut Vec<Change>, &mut Dice)) -> Self {
         let copy = self.copy(FileContent::after_power_cut);
         {
             let mut inner = copy.lock();
-            // The folder's changes are journalled: a power cut loses the last ones.
-            let changes = inner.changes.len() as u64;
-            let kept = inner.dice.below(changes + 1) as usize;
-            let changes: Vec<_> = inner.changes.drain(..).take(kept).collect();
+            let mut changes = std::mem::take(&mut inner.changes);
+            lose(&mut changes, &mut inner.dice);
             for change in changes {
-                match change {
-                    Change::Put(name, content) => inner.synced_names.insert(name, content),
-                    Change::Remove(name) => inner.synced_names.remove(&name),
-                };
+                change.apply(&mut inner.synced_names);
             }
             inner.names = inner.synced_names.clone();
             inner.run += 1;
@@ -212,6 +221,9 @@ impl SimulatedDisk {
         let (names, synced_names) = (map(&inner.names), map(&inner.synced_names));
         let changes = inner.changes.iter().map(|change| match change {
             Change::Put(name, content) => Change::Put(name.clone(), copied(content)),
+            Change::Rename(from, to, content) => {
+                Change::Rename(from.clone(), to.clone(), copied(content))
+            }
             Change::Remove(name) => Change::Remove(name.clone()),
         });
         let changes = changes.collect();
@@ -245,10 +257,7 @@ impl Inner {
         if self.step()? {
             return Err(io::Error::other("the machine stops"));
         }
-        match change.clone() {
-            Change::Put(name, content) => self.names.insert(name, content),
-            Change::Remove(name) => self.names.remove(&name),
-        };
+        change.clone().apply(&mut self.names);
         self.changes.push(change);
         Ok(())
     }
@@ -271,6 +280,23 @@ impl Inner {
 
     fn get(&self, name: &str) -> io::Result<Content> {
         self.names.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Change {
+    fn apply(self, names: &mut BTreeMap<String, Content>) {
+        match self {
+            Self::Put(name, content) => {
+                names.insert(name, content);
+            }
+            Self::Rename(from, to, content) => {
+                names.remove(&from);
+                names.insert(to, content);
+            }
+            Self::Remove(name) => {
+                names.remove(&name);
+            }
+        }
     }
 }
 
@@ -352,8 +378,7 @@ impl Disk for SimulatedDisk {
         let mut inner = self.lock();
         inner.see_removals(from)?;
         let content = inner.get(from)?;
-        inner.change(Change::Put(to.to_owned(), content))?;
-        inner.change(Change::Remove(from.to_owned()))
+        inner.change(Change::Rename(from.to_owned(), to.to_owned(), content))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -2,12 +2,14 @@
 //! fails, at whichever step, the log goes on, or takes no more events and says so; nothing that a
 //! rule promises is lost, and nothing comes back.
 //!
-//! Each round has one fault while jobs are done, and then a restart. A fault that comes while an
+//! Each round has one fault while jobs are done, and then a restart, after a power cut on a file
+//! system with a journal or without one. A fault that comes while an
 //! event is appended is another matter; see the module beside this one.
 
 use super::rules::{Life, keep, some_rules, wait_for_indexes, wait_for_topics, with_rules};
 use super::*;
 use crate::disk::simulated::Trouble;
+use crate::mistake::Mistake;
 
 /// Number of lives by default, of six rounds each; `TIDINGS_SEEDS` sets another.
 const SEEDS: u64 = 20;
@@ -39,21 +41,55 @@ fn work(store: &DiskStore) -> bool {
 
 #[test]
 fn a_fault_in_a_job_loses_nothing_and_is_made_good_later() {
-    let mut failed = 0;
-    for seed in 0..seeds() {
-        let mut life = Life::new(seed + 500, with_rules(some_rules()));
-        let mut store = open(&life.disk, &life.config).unwrap();
-        for round in 0..6 {
-            let has_failed;
-            (store, has_failed) = one_round(seed, round, store, &mut life);
-            failed += u64::from(has_failed);
-        }
-    }
+    let fates = [Fate::Any, Fate::Unsynced].into_iter().cycle();
+    let failed: u64 = (0..seeds()).zip(fates).map(|(seed, fate)| live(seed, fate)).sum();
     assert!(failed >= seeds(), "{failed} jobs failed");
 }
 
+/// Each mistake in what is synced before what is found.
+#[test]
+fn these_tests_find_each_planted_mistake() {
+    for mistake in Mistake::OF_SYNCS {
+        let found = (0..50).find(|seed| {
+            let life = || {
+                let _planted = mistake.plant();
+                live(*seed, Fate::Unsynced);
+            };
+            std::panic::catch_unwind(life).is_err()
+        });
+        assert!(found.is_some(), "{mistake:?} is not found");
+    }
+}
+
+/// What happens in a round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Any fault, and perhaps the time to make it good.
+    Any,
+    /// The folder can no longer be synced, before the power is cut.
+    Unsynced,
+}
+
+/// Returns the number of rounds in which a job failed.
+fn live(seed: u64, fate: Fate) -> u64 {
+    let mut life = Life::new(seed + 500, with_rules(some_rules()));
+    let mut store = open(&life.disk, &life.config).unwrap();
+    let mut failed = 0;
+    for round in 0..6 {
+        let has_failed;
+        (store, has_failed) = one_round((seed, round), fate, store, &mut life);
+        failed += u64::from(has_failed);
+    }
+    failed
+}
+
 /// Returns the log after a restart, and whether a job failed.
-fn one_round(seed: u64, round: u64, store: DiskStore, life: &mut Life) -> (DiskStore, bool) {
+fn one_round(
+    (seed, round): (u64, u64),
+    fate: Fate,
+    store: DiskStore,
+    life: &mut Life,
+) -> (DiskStore, bool) {
     let rules = life.config.rules.clone();
     for _ in 0..30 {
         life.time += life.dice.below(30);
@@ -61,7 +97,10 @@ fn one_round(seed: u64, round: u64, store: DiskStore, life: &mut Life) -> (DiskS
     }
     store.retain(at(life.time)).unwrap();
     wait_for_indexes(&store, None);
-    let trouble = some_trouble(&mut life.dice);
+    let trouble = match fate {
+        Fate::Any => some_trouble(&mut life.dice),
+        Fate::Unsynced => Trouble::FolderSyncFailsAfter(life.dice.below(4)),
+    };
     eprintln!("seed {seed}, round {round}, {trouble:?}");
     life.disk.set_trouble(trouble);
     let mut has_failed = work(&store);
@@ -69,7 +108,7 @@ fn one_round(seed: u64, round: u64, store: DiskStore, life: &mut Life) -> (DiskS
         has_failed |= work(&store);
     }
     life.published.check(&store, &rules, life.time);
-    if life.dice.one_in(2) {
+    if fate == Fate::Any && life.dice.one_in(2) {
         life.disk.set_trouble(Trouble::None);
         // Publishers have noticed nothing, and the job is done now.
         assert!(store.health().failure.is_none(), "{:?}", store.health());
@@ -79,8 +118,11 @@ fn one_round(seed: u64, round: u64, store: DiskStore, life: &mut Life) -> (DiskS
         life.published.check(&store, &rules, life.time);
     }
     drop(store);
-    let is_power_cut = life.dice.one_in(2);
-    life.disk = if is_power_cut { life.disk.after_power_cut() } else { life.disk.after_kill() };
+    life.disk = match (fate, life.dice.below(4)) {
+        (Fate::Any, 0) => life.disk.after_power_cut(),
+        (Fate::Any, 1 | 2) => life.disk.after_kill(),
+        _ => life.disk.after_power_cut_without_journal(),
+    };
     let store = open(&life.disk, &life.config).unwrap();
     store.note_time(at(life.time));
     wait_for_topics(&store);
