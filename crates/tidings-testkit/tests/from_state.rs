@@ -127,6 +127,48 @@ fn the_state_of_a_topic_that_has_ended_is_sent_before_its_end() {
 }
 
 #[test]
+fn a_page_of_the_state_has_the_ends_of_topics_that_it_passes() {
+    let server = TestServer::start();
+    let ended = |page: &Value| -> Value {
+        let ends = page.get("ends").and_then(Value::as_array);
+        let ends = ends.into_iter().flatten();
+        ends.map(|end| json!([end["topic"], end["event"], end["data"], end["id"]])).collect()
+    };
+    let data = |page: &Value| -> Value {
+        page["events"].as_array().unwrap().iter().map(|event| event["data"].clone()).collect()
+    };
+    server.put("a?key=A", "1");
+    server.put("b?key=A", "2");
+    server.put("a?key=B", "3");
+    let target = "/events?topic=a&topic=b&from=state";
+    let before = server.get_json(target).json();
+    assert_eq!((before["complete"].as_bool(), before.get("ends")), (Some(true), None));
+    server.remove("a");
+    server.put("b?key=B", "5");
+    server.put("b?key=C", "6");
+    // It is not among the events, which are the state.
+    let end = json!(["a", "end", r#"{"topic":"a"}"#, id(4)]);
+    let page = server.get_json(target).json();
+    assert_eq!((data(&page), ended(&page)), (json!(["1", "2", "3", "5", "6"]), json!([end])));
+    // A reader that comes back gets it, as one of history does, and does not wait for more.
+    let after = format!("&after={}", before["next"].as_str().unwrap());
+    let page = server.get_json(&format!("{target}{after}&limit=1&wait=30s")).json();
+    assert_eq!((data(&page), ended(&page)), (json!(["5"]), json!([end])));
+    assert_eq!(page["complete"], false);
+    let next = format!("&after={}", page["next"].as_str().unwrap());
+    let page = server.get_json(&format!("{target}{next}")).json();
+    assert_eq!((data(&page), ended(&page)), (json!(["6"]), json!([])), "once");
+    let history = server.get_json(&format!("/events/a?{}", &after[1..])).json();
+    assert_eq!((&history["events"][0]["event"], &history["events"][0]["id"]), (&end[1], &end[3]));
+    let page = server.get_json(&format!("/events/a?from=state{after}&wait=30s")).json();
+    assert_eq!((data(&page), ended(&page)), (json!([]), json!([end])));
+    assert_eq!(page["complete"], true);
+    // A topic that began again has not ended.
+    server.put("a?key=A", "7");
+    assert_eq!(ended(&server.get_json(target).json()), json!([]));
+}
+
+#[test]
 fn an_id_that_is_not_known_is_a_reset_and_all_of_the_state() {
     for server in TestServer::both_engines() {
         server.put("a?key=A", "1");

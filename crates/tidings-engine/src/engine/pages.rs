@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tidings_hub::{
-    Interest, Log, Mark, Outcome, Page, Position, ReadError, ReadQuery, Resolved, Start, StatePoll,
+    Interest, Log, Mark, Outcome, Page, Position, ReadError, ReadQuery, Record, Resolved, Start,
+    StatePoll,
 };
 
 use super::Engine;
@@ -18,6 +19,9 @@ pub struct FirstPage {
     pub resolved: Resolved,
     /// The page. A last page of a state may have more records than were asked for.
     pub page: Page,
+    /// Of a state: the ends of topics that this page has passed. A page of history has them among
+    /// its records.
+    pub ends: Vec<Arc<Record>>,
     /// Whether it is a page of the state; else it is one of history.
     pub is_state: bool,
     /// Of a state, whether this page is the last one; `true` of history.
@@ -66,15 +70,15 @@ impl Engine {
                 let query = query(store, interest, position, told, records_max);
                 let is_resumed = resolved.outcome == Outcome::Resumed;
                 let is_state = if is_resumed { on_resume } else { on_reset };
-                let (page, is_complete) = match is_state {
+                let (page, ends, is_complete) = match is_state {
                     true => {
                         let has_removals = resolved.outcome == Outcome::State { is_resumed: true };
                         let poll = StatePoll::read(store, &query, has_removals)?;
-                        (poll.page, poll.is_complete)
+                        (poll.page, poll.ends, poll.is_complete)
                     }
-                    false => (store.read(&query)?, true),
+                    false => (store.read(&query)?, Vec::new(), true),
                 };
-                Ok(FirstPage { resolved, page, is_state, is_complete })
+                Ok(FirstPage { resolved, page, ends, is_state, is_complete })
             };
             match self.find(&interest, start.clone(), look).await {
                 // Retention has dropped the start between the two looks at the store.
@@ -126,7 +130,8 @@ impl Engine {
         let recent = &self.inner.recent;
         let page = recent.page(interest, position, head, records_max, wall_clock())?;
         let resolved = Resolved { position, told: position, outcome: Outcome::Resumed };
-        Some(FirstPage { resolved, page, is_state: false, is_complete: true })
+        let ends = Vec::new();
+        Some(FirstPage { resolved, page, ends, is_state: false, is_complete: true })
     }
 
     async fn read_page(

@@ -39,8 +39,11 @@ impl Start {
             Self::AfterOrState(id) => match Self::After(id.clone()).resolve(store, interest) {
                 Ok(whole) if whole.outcome == Outcome::Resumed => whole,
                 Err(error @ ResolveError::Read(_)) => return Err(error),
-                // What else it is, is asked once more with the state in mind.
-                _ => asked.state(Some(id))?,
+                // Something is missing of the history, but perhaps nothing of the state.
+                after => {
+                    store.slots().complete(store)?;
+                    asked.state_after(id, after)?
+                }
             },
             Self::After(id) | Self::AfterOldest(id) => match store.identity().mark_of(id) {
                 Some(mark) => asked.after_own(mark, id)?,
@@ -90,12 +93,20 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// The start with the state, or with what changed in it after `id`.
     fn state(self, id: Option<&str>) -> Result<Resolved, ResolveError> {
-        let slots = self.store.slots();
-        slots.complete(self.store)?;
+        self.store.slots().complete(self.store)?;
         let Some(id) = id else {
             return Ok(self.whole_state(Outcome::State { is_resumed: false }));
         };
-        let resumed = match Start::After(id.to_owned()).resolve(self.store, self.interest) {
+        self.state_after(id, Start::After(id.to_owned()).resolve(self.store, self.interest))
+    }
+
+    /// The start with what changed in the state after `id`, where history would begin `after` it.
+    fn state_after(
+        self,
+        id: &str,
+        after: Result<Resolved, ResolveError>,
+    ) -> Result<Resolved, ResolveError> {
+        let resumed = match after {
             Ok(resumed) => resumed,
             Err(ResolveError::NotYet { after, otherwise }) => {
                 let otherwise = self.whole_state(otherwise.outcome);
@@ -108,7 +119,7 @@ impl Asked<'_> {
             Err(error) => return Err(error),
         };
         let is_whole = match &resumed.outcome {
-            Outcome::Resumed if resumed.position < slots.erased() => {
+            Outcome::Resumed if resumed.position < self.store.slots().erased() => {
                 let (reason, requested) = (ResetReason::Erased, id.to_owned());
                 return Ok(self.whole_state(Outcome::Reset { reason, requested }));
             }

@@ -122,7 +122,8 @@ impl StateRead {
         })
     }
 
-    fn find_ends(
+    /// Adds to `state` the ends of the topics asked for, up to `upto`.
+    pub(super) fn find_ends(
         &self,
         store: &dyn Log,
         query: &ReadQuery<'_>,

@@ -1,6 +1,9 @@
 //! Reading the state by pages that a reader asks for one by one.
 
+use std::sync::Arc;
+
 use crate::error::ReadError;
+use crate::record::Record;
 
 use super::{Log, Page, ReadQuery, StateRead};
 
@@ -13,6 +16,9 @@ use super::{Log, Page, ReadQuery, StateRead};
 pub struct StatePoll {
     /// The records. A last page may have more of them than the query allows.
     pub page: Page,
+    /// The ends of topics that the page has passed, of those asked for. The next page begins behind
+    /// them; a stream has them behind all of the state.
+    pub ends: Vec<Arc<Record>>,
     /// Whether it is the last page: what its reader has now is the state as of
     /// [`Page::reached`].
     pub is_complete: bool,
@@ -43,6 +49,10 @@ impl StatePoll {
             read.page.records = records;
         }
         let is_complete = read.page.reached >= upto && read.successor <= upto;
-        Ok(Self { page: read.page, is_complete })
+        let reached = read.page.reached;
+        if reached < upto {
+            state.find_ends(store, query, reached, &mut read)?;
+        }
+        Ok(Self { page: read.page, ends: read.ends, is_complete })
     }
 }

@@ -21,7 +21,8 @@ use tidings_http::stage::Stage;
 use tidings_http::state::State;
 use tidings_http::trace;
 use tidings_hub::{
-    EventId, Interest, Kind, Outcome, Page, Position, ReadError, Record, Removed, Reset, Start,
+    Epoch, EventId, Interest, Kind, Outcome, Page, Position, ReadError, Record, Removed, Reset,
+    Start,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -54,10 +55,10 @@ pub(super) async fn history(
     let engine = state.engine();
     let poll = Poll { engine, interest, limit: limit.unwrap_or(PAGE_EVENTS) };
     let first = engine.first_page(&poll.interest, start, poll.limit).await;
-    let FirstPage { resolved, mut page, is_state, is_complete } =
+    let FirstPage { resolved, mut page, ends, is_state, is_complete } =
         first.map_err(|error| not_found(state, &error))?;
     let is_reset = matches!(resolved.outcome, Outcome::Reset { .. });
-    let wait = wait.filter(|_| is_complete);
+    let wait = wait.filter(|_| is_complete && ends.is_empty());
     if let (true, false, Some(wait)) = (page.records.is_empty(), is_reset, wait) {
         let place = KeyShare::connect(caller.share());
         let _place = place.map_err(|reason| too_many(state, reason))?;
@@ -78,12 +79,12 @@ pub(super) async fn history(
             () = state.reached(Stage::Leaving) => {}
         }
     }
-    let ends = vec![page.reached, resolved.whole_from(engine.bounds().first)];
-    let ids = engine.event_ids(ends).await;
+    let places = vec![page.reached, resolved.whole_from(engine.bounds().first)];
+    let ids = engine.event_ids(places).await;
     let ids: [EventId; 2] = ids.try_into().expect("an id for each position");
     let mut cuts = Cuts::new(engine, &parts.headers);
-    let complete = is_state.then_some(is_complete);
-    let body = render(&page, &resolved.outcome, engine, &ids, complete, cuts.as_mut());
+    let state = is_state.then_some(OfState { ends: &ends, is_complete });
+    let body = render(&page, &resolved.outcome, engine, &ids, state, cuts.as_mut());
     let compressed = cuts.and_then(|cuts| cuts.compress(&body));
     let is_compressed = compressed.is_some();
     let mut response = answer::json(compressed.unwrap_or(body));
@@ -179,13 +180,19 @@ struct Event<'a> {
     time: String,
 }
 
+/// What only a page of the state has.
+struct OfState<'a> {
+    ends: &'a [Arc<Record>],
+    is_complete: bool,
+}
+
 /// `{"events": […], "next": "<id>"}`.
 fn render(
     page: &Page,
     outcome: &Outcome,
     engine: &Engine,
     [next, first]: &[EventId; 2],
-    complete: Option<bool>,
+    state: Option<OfState<'_>>,
     mut cuts: Option<&mut Cuts>,
 ) -> Vec<u8> {
     let epoch = engine.epoch();
@@ -195,18 +202,23 @@ fn render(
         if let Some(cuts) = &mut cuts {
             cuts.note(record, json.len());
         }
-        let position = record.id.is_some().then(|| record.position().event_id(epoch));
-        let position = position.as_ref().map(EventId::as_str);
-        write_event(&mut json, record, record.event_id(epoch).as_str(), position);
+        write_event(&mut json, record, epoch);
     }
     if let Some(cuts) = cuts {
         cuts.end(json.len());
     }
     json.extend_from_slice(b"],\n\"next\":");
     write(&mut json, &next.as_str());
-    if let Some(complete) = complete {
+    if let Some(OfState { ends, is_complete }) = state {
         json.extend_from_slice(b",\n\"complete\":");
-        write(&mut json, &complete);
+        write(&mut json, &is_complete);
+        for (place, end) in ends.iter().enumerate() {
+            json.extend_from_slice(if place == 0 { b",\n\"ends\":[\n" } else { b",\n" });
+            write_event(&mut json, end, epoch);
+        }
+        if !ends.is_empty() {
+            json.push(b']');
+        }
     }
     if let Outcome::Reset { reason, requested } = outcome {
         json.extend_from_slice(b",\n\"reset\":");
@@ -220,7 +232,11 @@ fn render(
     json
 }
 
-fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, id: &str, position: Option<&str>) {
+fn write_event(json: &mut Vec<u8>, record: &Arc<Record>, epoch: Epoch) {
+    let id = record.event_id(epoch);
+    let id = id.as_str();
+    let position = record.id.is_some().then(|| record.position().event_id(epoch));
+    let position = position.as_ref().map(EventId::as_str);
     let removed = Removed::of(record);
     let erased = (record.kind == Kind::Erasure).then(|| EventId::new(id).expect("it is one"));
     let erased = erased.as_ref().map(|id| Reset::of_erasure(&record.topic, id));
