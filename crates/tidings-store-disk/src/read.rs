@@ -365,15 +365,6 @@ impl SegmentLog {
         Ok(Block { header, body: scanner.body(body) })
     }
 
-    /// The record at `position` in `block`.
-    pub(crate) fn record_in<'b>(
-        &self,
-        block: &Block<'b>,
-        position: Position,
-    ) -> Result<Entry<'b>, Fault> {
-        self.next_at(&mut Records::of(block), position)
-    }
-
     /// The record at `position`, which none of `records` before the next one is.
     pub(crate) fn next_at<'b>(
         &self,

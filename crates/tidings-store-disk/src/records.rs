@@ -7,6 +7,12 @@ use crate::error::Fault;
 use crate::record::{self, View, read_number};
 use crate::segment::SegmentLog;
 
+#[cfg(test)]
+thread_local! {
+    /// Number of records of blocks that this thread has decoded.
+    pub(crate) static DECODED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// A record in a block.
 pub(crate) struct Entry<'b> {
     pub(crate) position: Position,
@@ -55,6 +61,8 @@ impl<'b> Records<'b> {
             return Ok(None);
         }
         let entry = self.decode().ok_or_else(|| log.unreadable(self.next))?;
+        #[cfg(test)]
+        DECODED.set(DECODED.get() + 1);
         self.left -= 1;
         Ok(Some(entry))
     }

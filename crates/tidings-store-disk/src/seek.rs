@@ -13,7 +13,7 @@ use crate::limits::{EXACT_TOPICS_MAX, POSTINGS_PAGE, SEEK_BLOCKS_MAX, SEEK_RECOR
 use crate::read::ONE_BLOCK_BYTES;
 use crate::record::TopicTexts;
 use crate::records::Records;
-use crate::segment::SegmentLog;
+use crate::segment::{Scanner, SegmentLog};
 use crate::state::Shared;
 
 /// Blocks read from an index at once when going backwards.
@@ -107,23 +107,31 @@ impl Shared {
                 break;
             };
             let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
-            for posting in postings {
-                records = records.saturating_sub(1);
+            let mut postings = postings.as_slice();
+            while let Some((posting, rest)) = postings.split_first() {
                 let position = position_of(&log, posting.place());
-                let admitted = if posting.is_settled() && not_private {
-                    true
+                let (admitted, others) = if posting.is_settled() && not_private {
+                    (vec![(position, true)], rest)
                 } else if let Some(record) = self.recent(position) {
-                    seek.admits(&record, record.time())
+                    (vec![(position, seek.admits(&record, record.time()))], rest)
                 } else {
                     blocks = blocks.saturating_sub(1);
-                    let block = log.load(&mut scanner, posting)?;
-                    let entry = log.record_in(&block, position)?;
-                    let head = entry.view.head(&mut texts);
-                    seek.admits(&head.ok_or_else(|| log.unreadable(position))?, entry.time)
+                    let same = postings.iter().take_while(|other| other.block == posting.block);
+                    let (group, others) = postings.split_at(same.count());
+                    let group: Vec<_> =
+                        group.iter().map(|other| position_of(&log, other.place())).collect();
+                    (seek.judge_block(&log, &mut scanner, *posting, &group, &mut texts)?, others)
                 };
-                if (admitted && seek.found_at(position)) || blocks == 0 {
+                for (position, is_admitted) in admitted {
+                    records = records.saturating_sub(1);
+                    if is_admitted && seek.found_at(position) {
+                        return Ok(seek.found.previous());
+                    }
+                }
+                if blocks == 0 {
                     return Ok(seek.found.previous());
                 }
+                postings = others;
             }
             seek.below = down_to;
         }
@@ -157,7 +165,7 @@ impl Shared {
             }
             postings.retain(|posting| posting.place() >= complete_down_to);
             postings.sort_unstable_by_key(|posting| std::cmp::Reverse(posting.place()));
-            postings.dedup();
+            postings.dedup_by_key(|posting| posting.place());
             let down_to = position_of(segment.log, complete_down_to);
             Ok(RunBack { log: Arc::clone(segment.log), postings, down_to })
         });
@@ -270,6 +278,28 @@ impl Seek<'_> {
     /// Whether the event, accepted at `time`, counts.
     pub(crate) fn admits(&self, event: &Draft, time: Timestamp) -> bool {
         self.interest.admits(event) && !event.is_over(time, self.now)
+    }
+
+    /// Whether each of the records at `positions` counts, which are all in the block of `posting`,
+    /// the newest first. The block is decoded once.
+    pub(crate) fn judge_block(
+        &self,
+        log: &SegmentLog,
+        scanner: &mut Scanner<'_>,
+        posting: Posting,
+        positions: &[Position],
+        texts: &mut TopicTexts,
+    ) -> Result<Vec<(Position, bool)>, Fault> {
+        let block = log.load(scanner, posting)?;
+        let mut records = Records::of(&block);
+        let mut judged = Vec::with_capacity(positions.len());
+        for position in positions.iter().rev() {
+            let entry = log.next_at(&mut records, *position)?;
+            let head = entry.view.head(texts).ok_or_else(|| log.unreadable(*position))?;
+            judged.push((*position, self.admits(&head, entry.time)));
+        }
+        judged.reverse();
+        Ok(judged)
     }
 
     /// Counts a record; `true` if it was the last one needed.

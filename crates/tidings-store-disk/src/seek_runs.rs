@@ -98,19 +98,30 @@ impl Shared {
             };
             let mut scanners: Vec<_> =
                 window.runs.iter().map(|run| run.sealed.log.scan(0, ONE_BLOCK_BYTES)).collect();
-            for (position, number, posting) in window.found {
-                records = records.saturating_sub(1);
-                let (log, scanner) = (&window.runs[number].sealed.log, &mut scanners[number]);
-                let admitted = (posting.is_settled() && not_private) || {
+            let mut found = window.found.as_slice();
+            while let Some(((position, number, posting), rest)) = found.split_first() {
+                let (log, scanner) = (&window.runs[*number].sealed.log, &mut scanners[*number]);
+                let (admitted, others) = if posting.is_settled() && not_private {
+                    (vec![(*position, true)], rest)
+                } else {
                     blocks = blocks.saturating_sub(1);
-                    let block = log.load(scanner, posting)?;
-                    let entry = log.record_in(&block, position)?;
-                    let head = entry.view.head(&mut texts);
-                    seek.admits(&head.ok_or_else(|| log.unreadable(position))?, entry.time)
+                    let is_same = |(_, run, other): &&(Position, usize, Posting)| {
+                        run == number && other.block == posting.block
+                    };
+                    let (group, others) = found.split_at(found.iter().take_while(is_same).count());
+                    let group: Vec<_> = group.iter().map(|(position, ..)| *position).collect();
+                    (seek.judge_block(log, scanner, *posting, &group, &mut texts)?, others)
                 };
-                if (admitted && seek.found_at(position)) || blocks == 0 {
+                for (position, is_admitted) in admitted {
+                    records = records.saturating_sub(1);
+                    if is_admitted && seek.found_at(position) {
+                        return Ok(());
+                    }
+                }
+                if blocks == 0 {
                     return Ok(());
                 }
+                found = others;
             }
             seek.below = window.down_to;
         }

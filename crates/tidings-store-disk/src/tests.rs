@@ -9,6 +9,7 @@
 mod copies;
 mod crash;
 mod damage;
+mod decoded_once;
 mod erase;
 mod faults;
 mod job_faults;
