@@ -180,6 +180,8 @@ fn a_batch_has_keys_versions_and_removals_and_is_published_all_or_nothing() {
         ),
         (vec![json!({ "key": "C" }), json!({ "remove": true })], 400, "invalid_field"),
         (vec![json!({ "key": "C" }), json!({ "if_version": "none" })], 400, "invalid_query"),
+        // So no key that `GET /topics` counts can be over.
+        (vec![json!({ "key": "C" }), json!({ "key": "D", "ttl": "5m" })], 400, "invalid_query"),
     ] {
         let answer = batch(&lines);
         assert_eq!((answer.status(), answer.code().as_str()), (status, code), "{lines:?}");
