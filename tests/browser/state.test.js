@@ -3,7 +3,7 @@
 import { openPage } from "./browser.js";
 import { equal, ok, test, until } from "./harness.js";
 import { startHub } from "./hub.js";
-import { state } from "../../crates/tidings-web/assets/npm/tidings-state.js";
+import { entriesOf, state } from "../../crates/tidings-web/assets/npm/tidings-state.js";
 
 /** A page of the hub with a state in `window.live`, and in `window.changes` what it says. */
 async function open(hub, options) {
@@ -158,6 +158,29 @@ test("state: it begins with a page, and a rejection or an end is said", async ()
   );
   await hub.end("t");
   equal(await over, ["ended", [["a", 2, "t"]]]);
+});
+
+test("state: of topics that have ended, a page holds what a stream brings", async () => {
+  const hub = await startHub();
+  for (const topic of ["a", "b"]) {
+    await hub.publish(topic, "first");
+    await hub.publish(topic, "1", { key: "k" });
+  }
+  const last = await fetch(`${hub.url}/events/a`, { method: "DELETE", body: "last" });
+  equal(last.status, 200);
+  await hub.end("b");
+  const topics = ["a", "b"];
+  const values = [["", "first", "b"], ["", "last", "a"]]; // prettier-ignore
+  const expected = [...values, ["k", "1", "a"], ["k", "1", "b"]]; // prettier-ignore
+  const live = state(hub.url, { topics });
+  await new Promise((resolve) => live.addEventListener("closed", resolve));
+  equal([...live].sort(), expected);
+  const accept = { headers: { accept: "application/json" } };
+  const page = await (await fetch(`${hub.url}/events?topic=a&topic=b&from=state`, accept)).json();
+  equal(entriesOf(page).sort(), expected);
+  const begun = state(hub.url, { topics, page });
+  equal([...begun].sort(), expected);
+  begun.close();
 });
 
 test("state: in Node it is the same, over kill -9, and closed it opens nothing more", async () => {

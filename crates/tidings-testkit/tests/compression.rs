@@ -256,3 +256,28 @@ fn a_page_of_history_is_compressed_whole_and_short_ones_are_not() {
         }
     }
 }
+
+/// A page repeats the id that it was asked for. If that were compressed together with an event, the
+/// length of the page would tell somebody who can choose the id whether the event has it.
+#[test]
+fn the_length_of_a_page_does_not_tell_whether_an_event_has_what_was_asked_for() {
+    const SECRET: &str = "q7GmX2vRk9LtYw4ZcNf8sHbD3jUeAoTi";
+    const OTHER: &str = "W5pJr1EhVxKd6uQyCg0zMnSlBaOfIP8t";
+    for server in servers() {
+        publish_some(&server, 0);
+        server.post("/events/b?key=k", SECRET);
+        let mut connection = server.connect();
+        connection.send(request("DELETE", "/events/b", &[], SECRET.as_bytes()));
+        assert_eq!(connection.head().status, 200);
+        for start in ["limit=1000", "from=state", "from=state&limit=2"] {
+            let [right, wrong] = [SECRET, OTHER].map(|guess| {
+                let target = format!("/events?topic=a&topic=b&{start}&after={guess}");
+                let (head, body) = whole_answer(ask(&server, &target, &[JSON, GZIP]));
+                assert!(head.contains("content-encoding: gzip"), "{target}");
+                assert!(gunzip(&body).contains(guess), "{target}");
+                body.len()
+            });
+            assert_eq!(right, wrong, "{start}");
+        }
+    }
+}

@@ -186,7 +186,7 @@ struct OfState<'a> {
     is_complete: bool,
 }
 
-/// `{"events": […], "next": "<id>"}`.
+/// `{"events": […], "next": "<id>"}`. All that is an event's comes before what repeats the request.
 fn render(
     page: &Page,
     outcome: &Outcome,
@@ -196,29 +196,32 @@ fn render(
     mut cuts: Option<&mut Cuts>,
 ) -> Vec<u8> {
     let epoch = engine.epoch();
-    let mut json = b"{\"events\":[".to_vec();
-    for (place, record) in page.records.iter().enumerate() {
-        json.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
-        if let Some(cuts) = &mut cuts {
-            cuts.note(record, json.len());
+    let mut json = b"{".to_vec();
+    let mut list = |json: &mut Vec<u8>, name: &str, records: &[Arc<Record>]| {
+        json.extend_from_slice(format!("\"{name}\":[").as_bytes());
+        for (place, record) in records.iter().enumerate() {
+            json.extend_from_slice(if place == 0 { b"\n" } else { b",\n" });
+            if let Some(cuts) = &mut cuts {
+                cuts.note(record, json.len());
+            }
+            write_event(json, record, epoch);
         }
-        write_event(&mut json, record, epoch);
+        json.extend_from_slice(b"],\n");
+    };
+    list(&mut json, "events", &page.records);
+    if let Some(OfState { ends, .. }) = &state
+        && !ends.is_empty()
+    {
+        list(&mut json, "ends", ends);
     }
     if let Some(cuts) = cuts {
         cuts.end(json.len());
     }
-    json.extend_from_slice(b"],\n\"next\":");
+    json.extend_from_slice(b"\"next\":");
     write(&mut json, &next.as_str());
-    if let Some(OfState { ends, is_complete }) = state {
+    if let Some(OfState { is_complete, .. }) = state {
         json.extend_from_slice(b",\n\"complete\":");
         write(&mut json, &is_complete);
-        for (place, end) in ends.iter().enumerate() {
-            json.extend_from_slice(if place == 0 { b",\n\"ends\":[\n" } else { b",\n" });
-            write_event(&mut json, end, epoch);
-        }
-        if !ends.is_empty() {
-            json.push(b']');
-        }
     }
     if let Outcome::Reset { reason, requested } = outcome {
         json.extend_from_slice(b",\n\"reset\":");

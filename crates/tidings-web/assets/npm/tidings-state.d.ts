@@ -12,9 +12,21 @@ export interface StateOptions<V> extends Omit<ConnectOptions, "from" | "last" | 
   page?: StatePage;
 }
 
+/** An event of a page. */
+export interface StateEvent {
+  topic: string;
+  key?: string;
+  data: string;
+  event: string;
+  id: string;
+  time: string;
+}
+
 /** A page of a state, as the hub answers it. */
 export interface StatePage {
-  events: { topic: string; key?: string; data: string; event: string; id: string; time: string }[];
+  events: StateEvent[];
+  /** The last events of topics that have ended, if there are any. */
+  ends?: StateEvent[];
   next: string;
   complete?: boolean;
 }

@@ -23,9 +23,23 @@ export function state(url, options) {
  * Key, value and topic of all that a page of a state holds (`?from=state` as JSON), for a server
  * that renders; a page that is not complete holds nothing yet.
  */
-export function entriesOf({ events, complete }, parse = (text) => text) {
-  const held = events.filter(({ removed }) => complete && !removed);
-  return held.map(({ key = "", data, topic }) => [key, parse(data), topic]);
+export function entriesOf(page, parse = (text) => text) {
+  const held = new Map();
+  for (const { key = "", data, topic, type, removed } of page.complete ? eventsOf(page) : []) {
+    if (!removed && isOfState(key, type)) held.set(nameOf(topic, key), [key, parse(data), topic]);
+  }
+  return [...held.values()];
+}
+
+/** All events of a page, as a stream would bring them: the last ones of topics after the state. */
+function eventsOf(page) {
+  const { events = [], ends = [] } = page ?? {};
+  return [...events, ...ends].map(({ event: type, ...event }) => ({ type, ...event }));
+}
+
+/** The end of a topic has no key, and is no value; a last event with data is one. */
+function isOfState(key, type) {
+  return key !== "" || type !== "end";
 }
 
 export class State extends EventTarget {
@@ -55,7 +69,7 @@ export class State extends EventTarget {
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     // A program that does not wait for it is not ended by it: there is `closed`.
     this.ready.catch(() => {});
-    for (const { event: type, ...event } of page?.events ?? []) this.#take({ type, ...event });
+    for (const event of eventsOf(page)) this.#take(event);
     if (page?.complete) this.#complete();
     this.#connect(page?.next);
   }
@@ -124,8 +138,7 @@ export class State extends EventTarget {
     const { type, topic, key = "", data, lastEventId: id = event.id, time } = event;
     if (type === "tidings.state") this.#complete();
     else if (type === "tidings.removed") this.#change(JSON.parse(data));
-    // The end of a topic has no key.
-    else if (topic !== undefined && (key !== "" || type !== "end")) {
+    else if (topic !== undefined && isOfState(key, type)) {
       const text = event.whole === false ? this.#grown(event) : data;
       this.#change({ topic, key, text, type, id, time: new Date(time) });
     }
