@@ -426,6 +426,9 @@ impl Writer {
             }));
         }
         self.background.send(shared, Job::Index);
+        if config.random.is_given() {
+            let _ = self.background.turn(shared).recv();
+        }
         self.drop_what_is_too_much(shared);
         Ok(())
     }

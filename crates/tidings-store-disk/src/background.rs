@@ -4,7 +4,9 @@
 //! in the queue, so nothing is forgotten and nothing is queued twice.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel,
+};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,6 +60,14 @@ impl Background {
         {
             shared.trouble.set(Fault::BackgroundEnded.poisons());
         }
+    }
+
+    /// Nothing comes from what is returned, but its other end is dropped when all jobs before this
+    /// are done, or with the thread.
+    pub(crate) fn turn(&self, shared: &Shared) -> Receiver<()> {
+        let (turn, done) = channel();
+        self.send(shared, Job::Turn(turn));
+        done
     }
 
     /// Hands over an optional job; `false` if it will not be done.

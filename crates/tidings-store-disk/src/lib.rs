@@ -87,7 +87,7 @@ mod topics;
 mod trouble;
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidings_hub::{
@@ -107,7 +107,7 @@ pub use restore::{RestoreError, Restored, restore};
 pub use rule::{Promise, Rule};
 
 use crate::append::Writer;
-use crate::background::{Background, Job};
+use crate::background::Background;
 use crate::keep::{KeepThread, Keeper};
 use crate::log_identity::FORMAT_2;
 use crate::lost::LostTo;
@@ -155,13 +155,11 @@ impl DiskStore {
     /// Waits until the background thread has done all the work that it was given so far. For tests
     /// in which what is on the disk must not depend on how fast the thread is.
     pub fn wait_for_background(&self) {
-        let (turn, came) = mpsc::channel();
-        {
+        let done = {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.background.send(&self.shared, Job::Turn(turn));
-        }
-        // The other end is dropped when its turn comes, or with the thread.
-        let _ = came.recv();
+            writer.background.turn(&self.shared)
+        };
+        let _ = done.recv();
     }
 
     fn start_keeping(&self) -> Result<(), OpenError> {
