@@ -100,6 +100,7 @@ impl Shared {
         let mut blocks = SEEK_BLOCKS_MAX;
         let mut records = SEEK_RECORDS_MAX.max(seek.missing);
         let mut texts = TopicTexts::default();
+        let mut judged = Vec::new();
         let not_private = seek.interest.may_have_unless_private();
         while seek.missing > 0 && records > 0 {
             let Some(RunBack { log, postings, down_to }) = self.postings_back(&seek, topics)?
@@ -108,30 +109,24 @@ impl Shared {
             };
             let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
             let mut postings = postings.as_slice();
-            while let Some((posting, rest)) = postings.split_first() {
+            while let Some(posting) = postings.first() {
                 let position = position_of(&log, posting.place());
-                let (admitted, others) = if posting.is_settled() && not_private {
-                    (vec![(position, true)], rest)
+                judged.clear();
+                if posting.is_settled() && not_private {
+                    judged.push((position, true));
                 } else if let Some(record) = self.recent(position) {
-                    (vec![(position, seek.admits(&record, record.time()))], rest)
+                    judged.push((position, seek.admits(&record, record.time())));
                 } else {
                     blocks = blocks.saturating_sub(1);
                     let same = postings.iter().take_while(|other| other.block == posting.block);
-                    let (group, others) = postings.split_at(same.count());
-                    let group: Vec<_> =
-                        group.iter().map(|other| position_of(&log, other.place())).collect();
-                    (seek.judge_block(&log, &mut scanner, *posting, &group, &mut texts)?, others)
-                };
-                for (position, is_admitted) in admitted {
-                    records = records.saturating_sub(1);
-                    if is_admitted && seek.found_at(position) {
-                        return Ok(seek.found.previous());
-                    }
+                    let group = same.map(|other| position_of(&log, other.place()));
+                    seek.judge_block(&log, &mut scanner, *posting, group, &mut judged, &mut texts)?;
                 }
-                if blocks == 0 {
+                postings = &postings[judged.len()..];
+                records = records.saturating_sub(judged.len());
+                if seek.found_among(&judged) || blocks == 0 {
                     return Ok(seek.found.previous());
                 }
-                postings = others;
             }
             seek.below = down_to;
         }
@@ -280,26 +275,32 @@ impl Seek<'_> {
         self.interest.admits(event) && !event.is_over(time, self.now)
     }
 
-    /// Whether each of the records at `positions` counts, which are all in the block of `posting`,
-    /// the newest first. The block is decoded once.
+    /// Adds to `judged` the `positions`, the newest first, and whether the record at each counts;
+    /// they are all in the block of `posting`, which is decoded once.
     pub(crate) fn judge_block(
         &self,
         log: &SegmentLog,
         scanner: &mut Scanner<'_>,
         posting: Posting,
-        positions: &[Position],
+        positions: impl Iterator<Item = Position>,
+        judged: &mut Vec<(Position, bool)>,
         texts: &mut TopicTexts,
-    ) -> Result<Vec<(Position, bool)>, Fault> {
+    ) -> Result<(), Fault> {
+        judged.extend(positions.map(|position| (position, false)));
         let block = log.load(scanner, posting)?;
         let mut records = Records::of(&block);
-        let mut judged = Vec::with_capacity(positions.len());
-        for position in positions.iter().rev() {
+        for (position, is_admitted) in judged.iter_mut().rev() {
             let entry = log.next_at(&mut records, *position)?;
             let head = entry.view.head(texts).ok_or_else(|| log.unreadable(*position))?;
-            judged.push((*position, self.admits(&head, entry.time)));
+            *is_admitted = self.admits(&head, entry.time);
         }
-        judged.reverse();
-        Ok(judged)
+        Ok(())
+    }
+
+    /// Counts those of some records that are admitted, in this order; `true` if the last one that
+    /// is needed is among them.
+    pub(crate) fn found_among(&mut self, judged: &[(Position, bool)]) -> bool {
+        judged.iter().any(|(position, is_admitted)| *is_admitted && self.found_at(*position))
     }
 
     /// Counts a record; `true` if it was the last one needed.

@@ -91,6 +91,7 @@ impl Shared {
     ) -> Result<(), ReadError> {
         let not_private = seek.interest.may_have_unless_private();
         let mut texts = TopicTexts::default();
+        let mut judged = Vec::new();
         seek.below = seek.below.min(lanes.upto.next());
         while records > 0 {
             let Some(window) = self.window_back(seek, lanes, topics)? else {
@@ -99,29 +100,24 @@ impl Shared {
             let mut scanners: Vec<_> =
                 window.runs.iter().map(|run| run.sealed.log.scan(0, ONE_BLOCK_BYTES)).collect();
             let mut found = window.found.as_slice();
-            while let Some(((position, number, posting), rest)) = found.split_first() {
-                let (log, scanner) = (&window.runs[*number].sealed.log, &mut scanners[*number]);
-                let (admitted, others) = if posting.is_settled() && not_private {
-                    (vec![(*position, true)], rest)
+            while let Some((position, number, posting)) = found.first() {
+                judged.clear();
+                if posting.is_settled() && not_private {
+                    judged.push((*position, true));
                 } else {
                     blocks = blocks.saturating_sub(1);
                     let is_same = |(_, run, other): &&(Position, usize, Posting)| {
                         run == number && other.block == posting.block
                     };
-                    let (group, others) = found.split_at(found.iter().take_while(is_same).count());
-                    let group: Vec<_> = group.iter().map(|(position, ..)| *position).collect();
-                    (seek.judge_block(log, scanner, *posting, &group, &mut texts)?, others)
-                };
-                for (position, is_admitted) in admitted {
-                    records = records.saturating_sub(1);
-                    if is_admitted && seek.found_at(position) {
-                        return Ok(());
-                    }
+                    let group = found.iter().take_while(is_same).map(|(position, ..)| *position);
+                    let (log, scanner) = (&window.runs[*number].sealed.log, &mut scanners[*number]);
+                    seek.judge_block(log, scanner, *posting, group, &mut judged, &mut texts)?;
                 }
-                if blocks == 0 {
+                found = &found[judged.len()..];
+                records = records.saturating_sub(judged.len());
+                if seek.found_among(&judged) || blocks == 0 {
                     return Ok(());
                 }
-                found = others;
             }
             seek.below = window.down_to;
         }
