@@ -427,6 +427,7 @@ impl Writer {
         }
         self.background.send(shared, Job::Index);
         if config.random.is_given() {
+            // What the index takes counts in the next line, so it must not depend on the thread.
             let _ = self.background.turn(shared).recv();
         }
         self.drop_what_is_too_much(shared);

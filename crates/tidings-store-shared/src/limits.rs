@@ -19,9 +19,8 @@ pub const CURSOR_MARK_EVERY: u64 = 64;
 pub const CURSOR_MARKS_MAX: usize = 8192;
 
 /// Bytes of blocks read from the journal at a time, unless one block is larger; void blocks are
-/// passed over in pages of this size, too. A hub that lacks
-/// more than this when it is opened fetches the rest while it listens, and serves nobody until it
-/// has it.
+/// passed over in pages of this size, too. A hub that lacks more than this when it is opened
+/// fetches the rest while it listens, and serves nobody until it has it.
 pub const READ_BYTES_MAX: usize = 4 << 20;
 
 /// Time that an append tries to get an answer from the journal. At the edge: its publishers learn

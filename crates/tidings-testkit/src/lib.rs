@@ -4,6 +4,7 @@ pub mod backend;
 pub mod checker;
 pub mod http;
 pub mod http2;
+pub mod layers;
 pub mod nats;
 pub mod proxy;
 pub mod remote_log;

@@ -7,6 +7,7 @@ mod one_log;
 mod stores;
 
 pub use connection::Connection;
+pub(crate) use engine::BLOCK_BYTES_MAX;
 pub use engine::{Engine, Entry};
 pub use faults::Faults;
 pub use one_log::OneLog;

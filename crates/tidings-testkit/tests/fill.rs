@@ -1,9 +1,14 @@
 //! The log of one hub is put into a journal, for several: it stays what it was.
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings_hub::{EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery, Start};
 use tidings_store_disk::{DiskConfig, DiskStore, restore};
-use tidings_store_shared::{FillError, Journal as _, OpenError, SharedConfig, SharedStore, fill};
+use tidings_store_shared::{
+    AppendFault, FillError, Journal as _, JournalError, Nonce, OpenError, Seq, SharedConfig,
+    SharedStore, fill,
+};
+use tidings_testkit::layers::{JournalLayer, Layered};
 use tidings_testkit::shared_log::{Connection, Engine, Faults};
 use tidings_testkit::store_suite::{at, draft};
 use tidings_testkit::test_folder::TestFolder;
@@ -108,7 +113,7 @@ fn an_engine_that_loses_requests_and_answers_gets_each_block_once() {
 #[test]
 fn no_hub_starts_on_a_log_that_was_not_put_there_whole() {
     let world = World::new();
-    let mut failing = Failing { inner: Connection::to(&world.engine), appends: 5 };
+    let mut failing = Layered(Failing { inner: Connection::to(&world.engine), appends: 5 });
     let failed = fill(&mut failing, &world.restored(), true);
     assert!(matches!(failed, Err(FillError::Overtaken)), "{failed:?}");
     assert!(!world.engine.observe().is_empty());
@@ -125,58 +130,23 @@ struct Failing {
     appends: u32,
 }
 
-mod failing {
-    use std::time::Duration;
+impl JournalLayer for Failing {
+    fn under(&mut self) -> Result<&mut Connection, JournalError> {
+        Ok(&mut self.inner)
+    }
 
-    use bytes::Bytes;
-    use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
-
-    impl Journal for super::Failing {
-        fn create(&mut self) -> Result<(), JournalError> {
-            self.inner.create()
+    fn append(
+        &mut self,
+        after: Seq,
+        nonce: Nonce,
+        block: &[u8],
+        patience: Duration,
+    ) -> Result<Seq, AppendFault> {
+        self.appends -= 1;
+        if self.appends == 0 {
+            let other = Nonce { run: 1, number: 1 };
+            self.inner.append(after, other, b"something else", patience)?;
         }
-
-        fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
-            self.inner.bounds()
-        }
-
-        fn append(
-            &mut self,
-            after: Seq,
-            nonce: Nonce,
-            block: &[u8],
-            patience: Duration,
-        ) -> Result<Seq, AppendFault> {
-            self.appends -= 1;
-            if self.appends == 0 {
-                let other = Nonce { run: 1, number: 1 };
-                self.inner.append(after, other, b"something else", patience)?;
-            }
-            self.inner.append(after, nonce, block, patience)
-        }
-
-        fn read(&mut self, after: Seq, bytes: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
-            self.inner.read(after, bytes)
-        }
-
-        fn wait(&mut self, after: Seq, timeout: Duration) -> Result<(), JournalError> {
-            self.inner.wait(after, timeout)
-        }
-
-        fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
-            self.inner.trim(before)
-        }
-
-        fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
-            self.inner.terms()
-        }
-
-        fn set_terms(&mut self, terms: &Terms) -> Result<(), JournalError> {
-            self.inner.set_terms(terms)
-        }
-
-        fn block_bytes_max(&self) -> usize {
-            self.inner.block_bytes_max()
-        }
+        self.inner.append(after, nonce, block, patience)
     }
 }

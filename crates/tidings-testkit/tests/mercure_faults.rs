@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::mercure::{HUB, Tokens, bearer, event, id_of, post};
 use tidings_hub::{
-    AppendError, Appended, Attach, Bounds, Catalog, Checksum, Coding, ControlStyle, CustomMatcher,
-    Draft, Epoch, EventForm, Frame, FrameBatch, Framing, Health, Interest, Log, LogIdentity,
-    Matcher, MemoryStore, Page, Position, ReadError, ReadQuery, Record, Shard, ShardConfig, Slots,
-    StreamForm, Timestamp, Topic, TopicTest,
+    AppendError, Appended, Attach, Checksum, Coding, ControlStyle, CustomMatcher, Draft, Epoch,
+    EventForm, Frame, FrameBatch, Framing, Interest, Log, Matcher, MemoryStore, Position, Record,
+    Shard, ShardConfig, StreamForm, Timestamp, Topic, TopicTest,
 };
 use tidings_store_disk::{DiskConfig, DiskStore, Durability};
 use tidings_testkit::http::{Connection, request};
+use tidings_testkit::layers::{Layered, LogLayer};
 use tidings_testkit::server::TestServer;
 
 fn with(store: Arc<dyn Log>) -> TestServer {
@@ -187,7 +187,7 @@ fn a_closed_subscriber_is_counted_by_its_reason() {
 #[test]
 fn subscribers_are_accepted_and_served_while_a_publish_waits_for_the_disk() {
     let slow = Arc::new(SlowDisk::new());
-    let server = with(Arc::clone(&slow) as Arc<dyn Log>);
+    let server = with(Arc::new(Layered(OnSlowDisk(Arc::clone(&slow)))) as Arc<dyn Log>);
     let id = id_of(&post(&server, "topic=a&data=1"));
     slow.hold();
     let mut publisher = server.connect();
@@ -249,7 +249,7 @@ fn an_event_is_encoded_once_for_all_its_subscribers() {
 #[test]
 fn presence_costs_the_store_nothing() {
     let slow = Arc::new(SlowDisk::new());
-    let server = with(Arc::clone(&slow) as Arc<dyn Log>);
+    let server = with(Arc::new(Layered(OnSlowDisk(Arc::clone(&slow)))) as Arc<dyn Log>);
     let mut watcher = subscribe(&server, "topic=*");
     assert!(event(&mut watcher).contains("\"active\": true"), "its own");
     let before = server.engine().status();
@@ -371,48 +371,25 @@ impl SlowDisk {
     }
 }
 
-impl Log for SlowDisk {
-    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
-        let mut gate = self.gate.lock().unwrap();
+/// A log on it.
+struct OnSlowDisk(Arc<SlowDisk>);
+
+impl LogLayer for OnSlowDisk {
+    fn under(&self) -> &dyn Log {
+        &self.0.store
+    }
+
+    fn append(
+        &self,
+        drafts: Vec<Draft>,
+        _: Option<Position>,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
+        let SlowDisk { store, gate, changed } = &*self.0;
+        let mut gate = gate.lock().unwrap();
         gate.asked = gate.shut;
-        self.changed.notify_all();
-        drop(self.changed.wait_while(gate, |gate| gate.shut).unwrap());
-        self.store.append(drafts, now)
-    }
-
-    fn identity(&self) -> &LogIdentity {
-        self.store.identity()
-    }
-
-    fn bounds(&self) -> Bounds {
-        self.store.bounds()
-    }
-
-    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        self.store.read(query)
-    }
-
-    fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.store.wait(after, timeout)
-    }
-
-    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        self.store.retain(now)
-    }
-
-    fn note_time(&self, now: Timestamp) {
-        self.store.note_time(now);
-    }
-
-    fn health(&self) -> Health {
-        self.store.health()
-    }
-
-    fn catalog(&self) -> &dyn Catalog {
-        self.store.catalog()
-    }
-
-    fn slots(&self) -> &Slots {
-        self.store.slots()
+        changed.notify_all();
+        drop(changed.wait_while(gate, |gate| gate.shut).unwrap());
+        store.append(drafts, now)
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use gated::{Gate, Gated};
 use tidings_engine::{Engine, PublishError, Run};
 use tidings_hub::{Appended, Draft, Expected, Key, Kind, Topic};
+use tidings_testkit::layers::Layered;
 use tidings_testkit::server::TestServer;
 use tidings_testkit::shared_log::OneLog;
 use tokio::runtime::Runtime;
@@ -48,7 +49,7 @@ impl World {
         let log = OneLog::new("shared-overtaken");
         let other = log.hub("other").start();
         let gate = Arc::<Gate>::default();
-        let store = Gated { store: log.store("hub"), gate: Arc::clone(&gate) };
+        let store = Layered(Gated { store: log.store("hub"), gate: Arc::clone(&gate) });
         let hub = log.hub_on(Arc::new(store)).start();
         Self { log, other, hub, gate }
     }

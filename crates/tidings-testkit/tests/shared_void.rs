@@ -7,9 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidings_hub::{Log as _, ReadQuery};
 use tidings_store_shared::limits::READ_BYTES_MAX;
-use tidings_store_shared::{
-    AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, SharedConfig, SharedStore,
-};
+use tidings_store_shared::{Journal as _, JournalError, Nonce, Seq, SharedConfig, SharedStore};
+use tidings_testkit::layers::{JournalLayer, Layered};
 use tidings_testkit::shared_log::{Connection, Engine};
 use tidings_testkit::store_suite::{at, draft};
 use tidings_testkit::test_folder::TestFolder;
@@ -54,41 +53,15 @@ impl Drop for Counted {
 #[derive(Debug)]
 struct Counting(Connection, Arc<Held>);
 
-impl Journal for Counting {
-    fn create(&mut self) -> Result<(), JournalError> {
-        self.0.create()
-    }
-
-    fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
-        self.0.bounds()
-    }
-
-    fn append(
-        &mut self,
-        after: Seq,
-        nonce: Nonce,
-        block: &[u8],
-        patience: Duration,
-    ) -> Result<Seq, AppendFault> {
-        self.0.append(after, nonce, block, patience)
+impl JournalLayer for Counting {
+    fn under(&mut self) -> Result<&mut Connection, JournalError> {
+        Ok(&mut self.0)
     }
 
     fn read(&mut self, after: Seq, bytes_max: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
         let page = self.0.read(after, bytes_max)?.into_iter();
         let counted = |bytes| Bytes::from_owner(Counted::new(bytes, &self.1));
         Ok(page.map(|(seq, bytes)| (seq, counted(bytes))).collect())
-    }
-
-    fn wait(&mut self, after: Seq, timeout: Duration) -> Result<(), JournalError> {
-        self.0.wait(after, timeout)
-    }
-
-    fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
-        self.0.trim(before)
-    }
-
-    fn block_bytes_max(&self) -> usize {
-        self.0.block_bytes_max()
     }
 }
 
@@ -119,7 +92,7 @@ fn a_run_of_void_blocks_that_is_looked_at_again_is_held_a_page_at_a_time() {
     let count = 80;
     add_void(&engine, count);
     let held = Arc::new(Held::default());
-    let mut journal = Counting(*Connection::to(&engine), Arc::clone(&held));
+    let mut journal = Layered(Counting(*Connection::to(&engine), Arc::clone(&held)));
     // The second time it has looked at them before.
     for look in 0..3 {
         b.follow(&mut journal);

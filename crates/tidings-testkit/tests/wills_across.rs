@@ -13,6 +13,7 @@ use careless::Careless;
 use cut::Cut;
 use tidings_engine::{LastWill, OpenWill};
 use tidings_hub::{Draft, Log, ReadQuery, Topic};
+use tidings_testkit::layers::Layered;
 use tidings_testkit::server::{Builder, TestServer};
 use tidings_testkit::shared_log::{Faults, OneLog};
 use tidings_testkit::store_suite::Dice;
@@ -225,7 +226,7 @@ fn a_hub_that_comes_back_does_not_carry_out_again_what_others_did() {
     let is_cut = Arc::new(AtomicBool::new(false));
     let way = || {
         let inner = *world.log.connection();
-        Box::new(Cut { inner, is_cut: Arc::clone(&is_cut) })
+        Box::new(Layered(Cut { inner, is_cut: Arc::clone(&is_cut) }))
     };
     let store = world.log.store_over("a", way()).following(way()).unwrap();
     let a = world.start(world.log.hub_on(Arc::new(store)));
@@ -259,7 +260,8 @@ fn is_ended_against_the_answer(has_bug: bool) -> bool {
     let _held = produce(&a, "run/a");
     // It learns what others append only when it appends itself.
     let deaf = world.log.store("deaf");
-    let store: Arc<dyn Log> = if has_bug { Arc::new(Careless(deaf)) } else { Arc::new(deaf) };
+    let store: Arc<dyn Log> =
+        if has_bug { Arc::new(Layered(Careless(deaf))) } else { Arc::new(deaf) };
     let deaf = world.start(world.log.hub_on(Arc::clone(&store)));
     eventually("the hub has answered", || observer.notes("there\n") == 1);
     assert_eq!(notes(&*store, "there\n"), 0, "the other has not seen it");

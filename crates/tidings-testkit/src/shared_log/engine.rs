@@ -69,7 +69,7 @@ impl fmt::Display for NoAnswer {
 impl std::error::Error for NoAnswer {}
 
 /// Maximum size of a block: as an engine's default of 1 MiB, with room for an event of that size.
-pub(super) const BLOCK_BYTES_MAX: usize = 4 << 20;
+pub(crate) const BLOCK_BYTES_MAX: usize = 4 << 20;
 
 impl Engine {
     /// An engine without a stream, whose failures follow from `seed`.

@@ -3,11 +3,9 @@ use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, Health, Log, LogIdentity, Page, Position,
-    ReadError, ReadQuery, SharedLog, Slots, Timestamp,
-};
+use tidings_hub::{AppendError, Appended, Draft, Log, Position, Timestamp};
 use tidings_store_shared::SharedStore;
+use tidings_testkit::layers::LogLayer;
 
 /// What keeps appends of a hub waiting.
 #[derive(Debug, Default)]
@@ -104,59 +102,21 @@ pub(super) struct Gated {
     pub(super) gate: Arc<Gate>,
 }
 
-impl Log for Gated {
-    fn identity(&self) -> &LogIdentity {
-        self.store.identity()
+impl LogLayer for Gated {
+    fn under(&self) -> &dyn Log {
+        &self.store
     }
 
-    fn bounds(&self) -> Bounds {
-        self.store.bounds()
-    }
-
-    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
-        self.gate.pass();
-        self.store.append(drafts, now)
-    }
-
-    fn append_judged(
+    fn append(
         &self,
         drafts: Vec<Draft>,
-        judged: Position,
+        judged: Option<Position>,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
         self.gate.pass();
-        self.store.append_judged(drafts, judged, now)
-    }
-
-    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        self.store.read(query)
-    }
-
-    fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.store.wait(after, timeout)
-    }
-
-    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        self.store.retain(now)
-    }
-
-    fn note_time(&self, now: Timestamp) {
-        self.store.note_time(now);
-    }
-
-    fn health(&self) -> Health {
-        self.store.health()
-    }
-
-    fn catalog(&self) -> &dyn Catalog {
-        self.store.catalog()
-    }
-
-    fn slots(&self) -> &Slots {
-        self.store.slots()
-    }
-
-    fn shared(&self) -> Option<&dyn SharedLog> {
-        self.store.shared()
+        match judged {
+            Some(judged) => self.store.append_judged(drafts, judged, now),
+            None => self.store.append(drafts, now),
+        }
     }
 }

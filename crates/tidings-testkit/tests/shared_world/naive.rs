@@ -1,11 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_store_shared::{
-    AppendFault, Block, BlockHash, Chain, Content, Journal, JournalError, Nonce, Seq, SeqBounds,
-};
+use tidings_store_shared::{Block, BlockHash, Chain, Content, Journal as _, JournalError, Seq};
+use tidings_testkit::layers::JournalLayer;
 use tidings_testkit::shared_log::{Connection, Engine};
 
 /// A connection that makes every block fit what its hub had before: a hub behind it follows as if
@@ -51,39 +49,13 @@ impl Naive {
     }
 }
 
-impl Journal for Naive {
-    fn create(&mut self) -> Result<(), JournalError> {
-        self.inner.create()
-    }
-
-    fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
-        self.inner.bounds()
-    }
-
-    fn append(
-        &mut self,
-        after: Seq,
-        nonce: Nonce,
-        block: &[u8],
-        patience: Duration,
-    ) -> Result<Seq, AppendFault> {
-        self.inner.append(after, nonce, block, patience)
+impl JournalLayer for Naive {
+    fn under(&mut self) -> Result<&mut Connection, JournalError> {
+        Ok(&mut self.inner)
     }
 
     fn read(&mut self, after: Seq, bytes_max: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
         let page = self.inner.read(after, bytes_max)?;
         Ok(page.into_iter().map(|(seq, bytes)| (seq, self.show(seq, &bytes))).collect())
-    }
-
-    fn wait(&mut self, after: Seq, timeout: Duration) -> Result<(), JournalError> {
-        self.inner.wait(after, timeout)
-    }
-
-    fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
-        self.inner.trim(before)
-    }
-
-    fn block_bytes_max(&self) -> usize {
-        self.inner.block_bytes_max()
     }
 }

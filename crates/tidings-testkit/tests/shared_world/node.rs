@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidings_store_disk::{DiskConfig, RandomSource};
 use tidings_store_shared::{Journal, SharedConfig, SharedStore};
+use tidings_testkit::layers::Layered;
 use tidings_testkit::shared_log::{Connection, Engine};
 
 use super::naive::Naive;
@@ -109,10 +110,10 @@ impl Node {
     fn connect(&self) -> Box<dyn Journal> {
         match &self.naive {
             None if self.bug == Bug::TrustsTheBell => {
-                Box::new(Trusting(*Connection::to(&self.engine)))
+                Box::new(Layered(Trusting(*Connection::to(&self.engine))))
             }
             None => Connection::to(&self.engine),
-            Some(naive) => Box::new(naive.clone()),
+            Some(naive) => Box::new(Layered(naive.clone())),
         }
     }
 }

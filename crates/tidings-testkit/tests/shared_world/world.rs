@@ -8,6 +8,7 @@ use tidings_hub::{
     AppendError, Bounds, Draft, EventId, Fate, Log, Position, ReadQuery, Repeats, Topic,
 };
 use tidings_store_disk::RandomSource;
+use tidings_testkit::layers::Layered;
 use tidings_testkit::shared_log::{Engine, Faults};
 use tidings_testkit::store_suite::{Dice, at};
 
@@ -297,7 +298,7 @@ impl World {
         client.at = None;
         let Some(store) = node.store.clone() else { return };
         let log: Arc<dyn Log> = match bug {
-            Bug::ForgetsLostIds => Arc::new(Forgetful(Arc::clone(&store))),
+            Bug::ForgetsLostIds => Arc::new(Layered(Forgetful(Arc::clone(&store)))),
             _ => Arc::clone(&store) as Arc<dyn Log>,
         };
         let at = (place, node.run);
