@@ -8,6 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from ports import free_port  # noqa: E402
+
 NDJSON = "content-type: application/x-ndjson\r\n"
 STREAM = "accept: text/event-stream\r\n"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parents[2] / "target"))
@@ -23,9 +26,7 @@ class Hub:
         self.data = Path(self.folder.name) / "log"
         self.config = Path(self.folder.name) / "hub.toml"
         self.config.write_text(config)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     def start(self):

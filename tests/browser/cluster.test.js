@@ -16,6 +16,7 @@ import {
   until,
 } from "./harness.js";
 import { startHub } from "./hub.js";
+import { freePort } from "../ports.js";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -125,14 +126,6 @@ async function startRoundRobin(hubs) {
     url: `http://127.0.0.1:${server.address().port}`,
     hubOfTheStream: () => [...streams.values()].at(-1),
   };
-}
-
-async function freePort() {
-  const server = net.createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function isListening(port) {

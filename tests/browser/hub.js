@@ -1,10 +1,11 @@
-// A hub as users run it: the program, on a loopback port the system chose.
+// A hub as users run it: the program, on a loopback port of its own (tests start it there again).
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, equal, temporaryFile } from "./harness.js";
+import { freePort } from "../ports.js";
 
 export const PROGRAM =
   process.env.TIDINGS ?? new URL("../../target/debug/tidings", import.meta.url).pathname;
@@ -46,6 +47,7 @@ class Hub {
   }
 
   async start() {
+    this.port ||= await freePort();
     const place = [
       "--listen",
       `127.0.0.1:${this.port}`,

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { EventSource } from "eventsource";
 import { after, equal, ok, Skipped, temporaryFile, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
-import { freePort } from "./free_port.js";
+import { freePort } from "../ports.js";
 
 const KEY = "a-key-for-the-tests";
 const HERE = new URL(".", import.meta.url).pathname;

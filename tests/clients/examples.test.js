@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { EventSource } from "eventsource";
 import { after, equal, ok, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
 import { startHub, startHubWithKey } from "../browser/hub.js";
-import { freePort } from "./free_port.js";
+import { freePort } from "../ports.js";
 import { listen, SECRET, startMercure } from "./mercure.js";
 
 const PATIENCE = 50_000;

@@ -8,7 +8,7 @@ import { createServer, request as httpRequest } from "node:http";
 import { dirname, join } from "node:path";
 import { openPage } from "../browser/browser.js";
 import { after, equal, ok, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
-import { freePort } from "./free_port.js";
+import { freePort } from "../ports.js";
 import { python } from "./llm.js";
 import { SECRET, startMercure } from "./mercure.js";
 

@@ -3,10 +3,10 @@
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, equal, Skipped, temporaryFolder, test, until } from "../browser/harness.js";
 import { startHub } from "../browser/hub.js";
+import { freePort } from "../ports.js";
 
 const script = (name) => new URL(`stop/${name}`, import.meta.url).pathname;
 
@@ -171,12 +171,4 @@ async function proxy(hub, port, folder, program, text, words) {
   const address = `http://127.0.0.1:${port}`;
   await until(`${program} is ready`, async () => (await fetch(`${address}/readyz`)).ok);
   return { hub, address };
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -6,22 +6,19 @@ import pathlib
 import queue
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from ports import free_port  # noqa: E402
+
 TIDINGS = os.environ.get("TIDINGS", str(ROOT / "target/debug/tidings"))
 PATIENCE = 30
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def eventually(what, holds):

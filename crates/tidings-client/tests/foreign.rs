@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tidings_client::{Cause, EventSource, Item, ReadError};
+
+#[path = "../../tidings-testkit/src/ports.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a module of the testkit")]
+mod ports;
 
 struct Node {
     script: &'static str,
@@ -18,9 +21,7 @@ struct Node {
 impl Node {
     /// None, and a word about it, where there is no Node.
     fn start(script: &'static str) -> Option<Self> {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = ports::free();
         match spawn(script, port) {
             Ok(process) => Some(Self { script, port, process }),
             Err(error) => {

@@ -6,6 +6,7 @@ pub mod http;
 pub mod http2;
 pub mod layers;
 pub mod nats;
+pub mod ports;
 pub mod proxy;
 pub mod remote_log;
 pub mod server;

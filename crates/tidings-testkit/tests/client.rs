@@ -9,6 +9,7 @@ use tidings_client::{
     PublishError, Publisher, Reconnecting, Resume,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_testkit::ports;
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
 
@@ -237,7 +238,7 @@ fn nothing_is_lost_or_doubled_when_the_hub_is_replaced_under_both_ends() {
     let epoch = Epoch::parse(EPOCH).unwrap();
     let store: Arc<dyn Log> =
         Arc::new(MemoryStore::new(epoch, 64 << 20, Duration::from_secs(3600)));
-    let mut server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &store);
+    let mut server = start_at(ports::address(), &store);
     let address = server.address();
     let runtime = runtime();
     let mut source = source(&server.url("/events/a"));

@@ -9,6 +9,7 @@ use tidings_client::{
     Change, Event, EventId, LiveState, Lost, PublishError, Publisher, RetryPolicy, StateError,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
+use tidings_testkit::ports;
 use tidings_testkit::server::{EPOCH, TestServer};
 use tokio::runtime::Runtime;
 
@@ -145,7 +146,7 @@ fn a_publisher_sets_and_removes_keys_in_every_way_it_publishes() {
 #[test]
 fn over_a_restart_it_has_what_changed_and_what_was_removed() {
     let store = store(EPOCH);
-    let server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &store);
+    let server = start_at(ports::address(), &store);
     let address = server.address();
     for key in ["a", "b", "c"] {
         server.put(&format!("t?key={key}"), "1");
@@ -167,7 +168,7 @@ fn over_a_restart_it_has_what_changed_and_what_was_removed() {
 #[test]
 fn after_a_reset_it_is_another_at_once() {
     let old = store(EPOCH);
-    let server = start_at(SocketAddr::from(([127, 0, 0, 1], 0)), &old);
+    let server = start_at(ports::address(), &old);
     let address = server.address();
     for key in ["a", "b", "c"] {
         server.put(&format!("t?key={key}"), "old");

@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tidings_client::{Body, HttpTransport, Transport};
+use tidings_testkit::ports;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -200,10 +201,7 @@ impl Harness {
 }
 
 async fn start_service() -> Service {
-    // A port that was free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = ports::free();
     let process = Command::new(env!("CARGO_BIN_EXE_contract-service"))
         .args(["--port", &port.to_string()])
         .stdin(Stdio::null())

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tidings_testkit::ports;
+
 use crate::world::dns::NameServer;
-use crate::world::pebble::{self, Pebble, Setup, free_port};
+use crate::world::pebble::{self, Pebble, Setup};
 use crate::world::tls::{Pair, Peer};
 use crate::world::{Folder, PATIENCE, Process, eventually, run, said, text, tidings};
 use rustls::pki_types::pem::PemObject as _;
@@ -166,7 +168,7 @@ impl Trust {
 #[test]
 fn an_address_gets_a_certificate_by_a_handshake_of_its_own() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup { lifetime: 6 * 24 * 3600, ..Setup::looking_at(port) };
     let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
     let hub = scene.hub(port, &["--acme-profile", "default", "--acme-contact", "a@example.org"]);
@@ -206,10 +208,10 @@ fn an_address_gets_a_certificate_by_a_handshake_of_its_own() {
 #[test]
 fn a_certificate_comes_by_the_plain_port_through_an_authority_that_rejects_nonces() {
     let Some(program) = pebble::program() else { return };
-    let (port, plain) = (free_port(), free_port());
+    let (port, plain) = (ports::free(), ports::free());
     let setup = Setup {
         http_port: plain,
-        tls_port: free_port(),
+        tls_port: ports::free(),
         bad_nonces: 30,
         ..Setup::looking_at(plain)
     };
@@ -235,7 +237,7 @@ fn a_certificate_comes_by_the_plain_port_through_an_authority_that_rejects_nonce
 #[test]
 fn a_hub_serves_without_a_certificate_until_its_authority_is_there() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup::looking_at(port);
     let scene = Scene::of(&setup);
     let hub = scene.hub(port, &[]);
@@ -265,7 +267,7 @@ fn names_get_one_certificate_together_by_either_challenge() {
     let Some(program) = pebble::program() else { return };
     let names = NameServer::start(Ipv4Addr::LOCALHOST, "unknown.example");
     for is_plain in [false, true] {
-        let (port, plain) = (free_port(), free_port());
+        let (port, plain) = (ports::free(), ports::free());
         let looked_at = if is_plain { plain } else { port };
         let setup = Setup { name_server: Some(names.address()), ..Setup::looking_at(looked_at) };
         let mut scene = Scene::of(&setup);
@@ -291,7 +293,7 @@ fn names_get_one_certificate_together_by_either_challenge() {
 fn a_name_that_leads_nowhere_is_explained_and_the_other_name_waits_with_it() {
     let Some(program) = pebble::program() else { return };
     let names = NameServer::start(Ipv4Addr::LOCALHOST, "unknown.example");
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup { name_server: Some(names.address()), ..Setup::looking_at(port) };
     let mut scene = Scene::of(&setup);
     scene.names = "hub.example.org,hub.unknown.example";
@@ -310,7 +312,7 @@ fn a_name_that_leads_nowhere_is_explained_and_the_other_name_waits_with_it() {
 #[test]
 fn a_renewal_drops_no_stream() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup { lifetime: 20, ..Setup::looking_at(port) };
     let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
     let hub = scene.hub(port, &[]);
@@ -336,7 +338,7 @@ fn a_renewal_drops_no_stream() {
 #[test]
 fn hubs_that_share_a_folder_order_once_and_answer_for_each_other() {
     let Some(program) = pebble::program() else { return };
-    let (first, second) = (free_port(), free_port());
+    let (first, second) = (ports::free(), ports::free());
     // The authority comes to the second hub, but the first one has the lock.
     let setup = Setup { lifetime: 24, ..Setup::looking_at(second) };
     let scene = Scene::of(&setup);
@@ -359,7 +361,7 @@ fn hubs_that_share_a_folder_order_once_and_answer_for_each_other() {
 fn a_hub_that_is_killed_before_it_has_written_its_certificate_goes_on_with_the_order() {
     let Some(program) = pebble::program() else { return };
     for delay in [0, 50, 300] {
-        let port = free_port();
+        let port = ports::free();
         let setup = Setup::looking_at(port);
         let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
         let mut hub = scene.hub(port, &[]);
@@ -377,9 +379,9 @@ fn a_hub_that_is_killed_before_it_has_written_its_certificate_goes_on_with_the_o
 #[test]
 fn a_failed_challenge_is_explained_and_not_repeated_within_the_hour() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     // Nobody listens where the authority looks.
-    let setup = Setup::looking_at(free_port());
+    let setup = Setup::looking_at(ports::free());
     let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
     let hub = scene.hub(port, &[]);
     eventually(|| hub.says("next attempt in"));
@@ -401,7 +403,7 @@ fn a_failed_challenge_is_explained_and_not_repeated_within_the_hour() {
 #[test]
 fn a_folder_that_cannot_be_written_to_costs_no_order() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup::looking_at(port);
     let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
     let in_the_way = scene.folder.file("acme", "not a folder");
@@ -420,7 +422,7 @@ fn a_folder_that_cannot_be_written_to_costs_no_order() {
 #[test]
 fn a_full_disk_costs_no_order() {
     let Some(program) = pebble::program() else { return };
-    let port = free_port();
+    let port = ports::free();
     let setup = Setup::looking_at(port);
     let (scene, pebble) = (Scene::of(&setup), Pebble::start(&program, &setup));
     let real = scene.command(port, &[]);
@@ -442,7 +444,7 @@ fn a_full_disk_costs_no_order() {
 fn an_authority_that_asks_for_patience_gets_it_also_over_a_restart() {
     let authority = FixedAuthority::start();
     let scene = Scene::new(authority.directory(), &authority.pair.pem);
-    let port = free_port();
+    let port = ports::free();
     let hub = scene.hub(port, &[]);
     eventually(|| hub.says("too many certificates (rateLimited)"));
     eventually(|| hub.says("next attempt in 2 hours"));

@@ -5,6 +5,8 @@ use crate::world;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use tidings_testkit::ports;
+
 use crate::world::{Folder, Hub, Process, run, said, text, tidings};
 use serde_json::Value;
 
@@ -42,7 +44,7 @@ fn fed(command: &mut Command, input: &[u8]) -> (Vec<u8>, String, i32) {
 
 /// An address at which nobody listens.
 fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    ports::address().to_string()
 }
 
 #[test]

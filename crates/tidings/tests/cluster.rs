@@ -12,6 +12,7 @@ use std::thread;
 use crate::world::{Folder, Hub, Process, eventually, run, text, tidings};
 use serde_json::Value;
 use tidings_testkit::nats::{Operator, program};
+use tidings_testkit::ports;
 use tidings_testkit::proxy::{Direction, Flow, Proxy};
 
 /// One server, with a folder for its streams.
@@ -35,14 +36,14 @@ impl Nats {
         let store = folder.path().join(name);
         let (name, more) = (name.to_owned(), more.to_owned());
         let mut nats =
-            Self { program: program()?, name, store, port: free_port(), more, process: None };
+            Self { program: program()?, name, store, port: ports::free(), more, process: None };
         nats.run(folder);
         Some(nats)
     }
 
     /// Starts three that have the same streams, and waits until they lead one another.
     fn three(folder: &Folder) -> Option<[Self; 3]> {
-        let (routes, monitor) = ([free_port(), free_port(), free_port()], free_port());
+        let (routes, monitor) = ([ports::free(), ports::free(), ports::free()], ports::free());
         let peers = routes.map(|port| format!("nats://127.0.0.1:{port}"));
         let start = |number: usize| {
             let monitor =
@@ -106,10 +107,6 @@ fn careful_hub(url: &str, data: &Path) -> Command {
     command.args(["serve", "--log", "warn", "--store", "nats", "--store-url", url]);
     command.args(["--cluster-create", "--data"]).arg(data);
     command
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn copy(from: &Path, to: &Path) {

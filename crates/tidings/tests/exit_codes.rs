@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use tidings_testkit::ports;
+
 use crate::world::{Folder, Hub, Process, said, tidings};
 
 #[test]
@@ -234,7 +236,7 @@ fn a_hub_that_refuses_and_one_that_is_not_there_are_told_apart() {
     assert!(stderr.contains("because: 400"), "{stderr}");
     let (_, _, code) = said(&mut hub.command(&["subscribe", "a*"]));
     assert_eq!(code, 5);
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::address();
     let (_, stderr, code) =
         said(tidings().args(["publish", "a", "x", "--url", &format!("http://{nobody}")]));
     assert_eq!(code, 6);
@@ -263,7 +265,7 @@ fn a_hub_that_is_ready_and_one_that_is_not_there_are_0_and_1() {
         ready
     );
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::address();
     let (stdout, stderr, code) = here("TIDINGS_URL", &format!("http://{nobody}"));
     assert_eq!((stdout.as_str(), code), ("", 1));
     assert!(stderr.contains("Connection refused"), "{stderr}");

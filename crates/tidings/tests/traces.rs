@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::Value;
+use tidings_testkit::ports;
 use world::{Folder, Hub, eventually, tidings};
 
 /// Takes spans in JSON (OTLP 1.0), and keeps them.
@@ -174,7 +175,7 @@ fn subscribers_have_a_span_until_they_are_let_in_or_not() {
 /// Ten times the queue, to one collector that refuses and one that takes and never answers.
 #[test]
 fn a_collector_that_is_gone_or_hangs_costs_a_publisher_nothing() {
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = ports::address();
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
     for address in [refusing, hanging.local_addr().unwrap()] {
         let folder = Folder::new();

@@ -5,7 +5,7 @@ import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, equal, ok, temporaryFolder, test, until } from "../../browser/harness.js";
 import { startHub } from "../../browser/hub.js";
-import { freePort } from "../free_port.js";
+import { freePort } from "../../ports.js";
 import { python } from "../llm.js";
 import { Page } from "./page.js";
 import { finish, paste } from "./shell.js";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openPage } from "../../browser/browser.js";
 import * as harness from "../../browser/harness.js";
 import { startHub } from "../../browser/hub.js";
-import { freePort } from "../free_port.js";
+import { freePort } from "../../ports.js";
 import { SECRET, startMercure } from "../mercure.js";
 import { Page } from "./page.js";
 import { finish, paste, session, watch } from "./shell.js";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { EventSource } from "eventsource";
 import { after, equal, ok, temporaryFolder, test, until } from "../../browser/harness.js";
 import { startHub } from "../../browser/hub.js";
-import { freePort } from "../free_port.js";
+import { freePort } from "../../ports.js";
 import { Page } from "./page.js";
 import { finish, paste, session, shown, watch } from "./shell.js";
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tidings_store_nats::{Nats, NatsConfig, NatsJournal};
 use tidings_store_shared::{AppendFault, Journal as _, Nonce, Seq};
 use tidings_testkit::nats::program;
+use tidings_testkit::ports;
 
 /// Time after which a test fails that waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ impl Cluster {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidings-nats-{}-{number}", std::process::id());
         let folder = env::temp_dir().join(name);
-        let ports = free_ports(2 * count);
+        let ports = (0..2 * count).map(|_| ports::free()).collect();
         let servers = (0..count).map(|_| None).collect();
         let mut cluster = Self { program, folder, ports, servers };
         for number in 0..count {
@@ -169,12 +170,6 @@ fn ask(port: u16, request: &str, body: &str) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 /// Waits until `holds`.

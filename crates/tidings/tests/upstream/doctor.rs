@@ -2,11 +2,11 @@
 //! do something wrong.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidings_testkit::ports;
 
 use super::nginx::Nginx;
 use super::origin::{Origin, STREAM, hold};
@@ -87,7 +87,7 @@ fn what_is_no_event_stream_is_not_listened_to() {
         );
         hold(socket);
     });
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::address();
     for url in [html.url(), missing.url(), gzip.url(), format!("http://{nobody}/")] {
         let publish = format!("http://{nobody}/");
         for more in [&[][..], &["--publish", &publish]] {
@@ -269,7 +269,7 @@ fn what_a_server_does_wrong_is_named() {
     let (found, code) = diagnose(&origin.url(), &[]);
     assert_eq!(codes(&found), ["no-resume", "http1-limit"], "{found:#}");
     assert_eq!(code, 7);
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::address();
     let (found, code) = diagnose(&format!("http://{nobody}/"), &[]);
     assert_eq!((codes(&found), code), (vec!["unreachable"], 6));
 }

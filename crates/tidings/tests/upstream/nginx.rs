@@ -1,9 +1,9 @@
 //! A real nginx before a hub, with a path for each way to set it up.
 
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tidings_testkit::ports;
 
 use crate::world::{Folder, Hub, Process, eventually};
 
@@ -44,7 +44,7 @@ impl Nginx {
 
     fn try_start(folder: &Folder, hub: &Hub) -> Option<Self> {
         let place = folder.path().display();
-        let [port, tls_port] = free_ports();
+        let [port, tls_port] = [ports::free(), ports::free()];
         let locations = LOCATIONS.map(|(name, lines)| {
             let hub = &hub.address;
             format!("location /{name}/ {{ proxy_pass http://{hub}/; {lines} }}\n")
@@ -85,10 +85,4 @@ impl Nginx {
     pub fn tls_url(&self, location: &str) -> String {
         format!("https://localhost:{}/{location}/events/a", self.tls_port)
     }
-}
-
-fn free_ports() -> [u16; 2] {
-    // Both at once, so that they differ.
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }

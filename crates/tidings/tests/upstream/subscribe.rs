@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
 use super::origin::{Origin, STREAM, hold};
 use crate::world::{Folder, Hub, PATIENCE, Process, eventually, run, said, text, tidings};
+use tidings_testkit::ports;
 
 #[test]
 fn a_stream_that_happens_once_is_asked_for_as_told_and_ends_the_program() {
@@ -167,7 +167,7 @@ fn how_a_stream_ended_is_told_by_the_exit_code() {
     assert_eq!(code, 5);
     assert!(stderr.contains("hint: the token is the hub's and was not sent there"), "{stderr}");
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = ports::address();
     let url = format!("http://{nobody}/");
     for words in [["--once", "--quiet"], ["--retries", "0"]] {
         let (_, stderr, code) = said(tidings().args(["subscribe", &url]).args(words));

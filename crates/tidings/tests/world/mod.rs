@@ -16,6 +16,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tidings_testkit::ports;
+
 /// Longer than anything here takes, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -246,7 +248,8 @@ impl Hub {
 
     /// Whatever `command` makes a hub of.
     pub fn start(command: &mut Command) -> Self {
-        command.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        // A port of its own, because tests start it there again.
+        command.args(["--listen", &ports::address().to_string()]).stdout(Stdio::piped());
         let mut process = Process::new(command.spawn().unwrap());
         let first = process.line();
         let (scheme, address) =

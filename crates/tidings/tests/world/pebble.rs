@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a skipped test says so
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use tidings_testkit::ports;
 
 use super::tls::Pair;
 use super::{Folder, Process, eventually, run, text};
@@ -42,7 +41,7 @@ impl Setup {
     pub fn looking_at(port: u16) -> Self {
         let lifetime = 90 * 24 * 3600;
         Self {
-            port: free_port(),
+            port: ports::free(),
             http_port: port,
             tls_port: port,
             lifetime,
@@ -55,17 +54,6 @@ impl Setup {
     pub fn directory(&self) -> String {
         format!("https://127.0.0.1:{}/dir", self.port)
     }
-}
-
-/// A port that nobody listens at, below those that the system gives to clients: it must still be
-/// free when its server starts.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = 12_000 + (std::process::id() % 64) as u16 * 256;
-    (0..1000)
-        .map(|_| begin + NEXT.fetch_add(1, Ordering::Relaxed) % 4096)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
 }
 
 /// The program; `None`, said loudly, if it is not here.
@@ -87,7 +75,7 @@ impl Pebble {
         let folder = Folder::new();
         let certificate = folder.file("cert.pem", &setup.pair.pem);
         let key = folder.file("key.pem", &setup.pair.key);
-        let management = free_port();
+        let management = ports::free();
         let config = serde_json::json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{}", setup.port),
             "managementListenAddress": format!("127.0.0.1:{management}"),

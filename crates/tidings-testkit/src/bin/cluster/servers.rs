@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidings_testkit::ports;
 use tidings_testkit::proxy::{Flow, Proxy};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -34,7 +35,7 @@ impl Servers {
     pub(crate) fn start(program: &Path, folder: &Path, count: usize) -> io::Result<Self> {
         let said = Command::new(program).arg("--version").output()?.stdout;
         let is_old = String::from_utf8_lossy(&said).contains("v2.9.");
-        let ports = free_addresses(3 * count)?;
+        let ports = free_addresses(3 * count);
         let (addresses, rest) = ports.split_at(count);
         let (monitors, routes) = rest.split_at(count);
         let mut links = Vec::new();
@@ -151,9 +152,7 @@ async fn ask(address: SocketAddr, request: &str) -> io::Result<Value> {
     }
 }
 
-/// Addresses on loopback that nobody uses at this moment.
-pub(crate) fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let listeners: io::Result<Vec<_>> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    listeners?.iter().map(TcpListener::local_addr).collect()
+/// Addresses on loopback that are nobody else's.
+pub(crate) fn free_addresses(count: usize) -> Vec<SocketAddr> {
+    (0..count).map(|_| ports::address()).collect()
 }

@@ -43,7 +43,7 @@ impl World {
         let servers = Servers::start(size.nats, &folder, size.servers).map_err(words)?;
         // A hub that starts before there is a leader for new streams waits for it, too.
         let mut world = Self { servers, hubs: Vec::new(), folder, ended: Vec::new() };
-        for address in free_addresses(size.hubs).map_err(words)? {
+        for address in free_addresses(size.hubs) {
             world.add_hub(size.before.unwrap_or(size.tidings), address).map_err(words)?;
             world.hubs.last_mut().expect("it was added").next = size.tidings.to_owned();
             let number = world.hubs.len() - 1;
