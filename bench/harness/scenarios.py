@@ -172,25 +172,31 @@ def topics(generator, peers):
     return repeat(generator, each(peers, measure))
 
 
-def publish_to(subscribers, whom):
-    """The scenario in which 64 publishers send to one topic with this number of subscribers."""
+def publish_to(subscribers, whom, rate="max"):
+    """The scenario in which 64 publishers send to one topic with this number of subscribers. Flat
+    out, a server that takes more events is not ahead if its subscribers get fewer of them: so both
+    are counted. At a rate that all of them hold, nothing is left over."""
     def publish(generator, peers):
         def measure(peer):
             with Running(peer, topics=1) as running:
-                flags = ("--publishers", 64, "--payload-bytes", 200, "--rate", "max")
+                flags = ("--publishers", 64, "--payload-bytes", 200, "--rate", rate)
                 report = generator.run(running, "-n", subscribers, *flags)
+            deliveries = report["deliveries"] or {"per_second": 0, "losses": 0, "expected": 0}
             return {
                 "publishes_per_second": report["publish"]["events_per_second"],
                 "p50_ms": report["publish"]["ms"]["p50"],
                 "p99_ms": report["publish"]["ms"]["p99"],
                 "us": report["process"]["cpu_us_per_event"],
+                "deliveries_per_second": deliveries["per_second"],
+                "lost_share": deliveries["losses"] / max(1, deliveries["expected"]),
                 "durability": peer.durability,
                 "faults": faults(report),
             }
 
         return repeat(generator, each(peers, measure))
 
-    publish.__doc__ = f"64 connections, 200 bytes, one event per request, {whom}."
+    pace = "" if rate == "max" else f", {rate:,} events/s"
+    publish.__doc__ = f"64 connections, 200 bytes, one event per request, {whom}{pace}."
     return publish
 
 
@@ -430,6 +436,12 @@ PUBLISHING = [
     ("us", "CPU per publish", "µs", "less"),
     ("durability", "Durability", "", ""),
 ]
+DELIVERED = [
+    *PUBLISHING[:-1],
+    ("deliveries_per_second", "Deliveries meanwhile", "per second", "more"),
+    ("lost_share", "Share of the deliveries that never came", "", "less"),
+    PUBLISHING[-1],
+]
 SCENARIOS = {
     "fan-out": (fan_out, ALL, [
         ("floors_5", "CPU per delivery, 5 events/s", "× the floor", "less"),
@@ -455,7 +467,9 @@ SCENARIOS = {
     ]),
     "publish": (publish_to(0, "no subscribers"), HUBS, PUBLISHING),
     "publish-one": (publish_to(1, "one subscriber of the topic"), HUBS, PUBLISHING),
-    "publish-many": (publish_to(1000, "1,000 subscribers of the topic"), HUBS, PUBLISHING),
+    "publish-many": (publish_to(1000, "1,000 subscribers of the topic"), HUBS, DELIVERED),
+    "publish-many-paced": (
+        publish_to(1000, "1,000 subscribers of the topic", 1000), HUBS, DELIVERED),
     "sequential": (sequential, ("floor", *HUBS), [
         ("p50_ms", "Answer p50, one connection", "ms", "less"),
         ("p99_ms", "Answer p99, one connection", "ms", "less"),
