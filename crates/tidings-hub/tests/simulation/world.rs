@@ -302,6 +302,8 @@ impl World {
         }
         if self.below(40) == 0 {
             draft.kind = Kind::End;
+            // No door takes a private end: whether a topic has ended is known to all its readers.
+            draft.visibility = Visibility::ByTopic;
             self.counters.ends += 1;
         }
         draft
