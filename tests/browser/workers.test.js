@@ -41,6 +41,20 @@ test("workers: a dedicated worker that hangs is ended, and its page gets another
   ok(script.requests.slice(2).every(({ url }) => url.includes("after=a%3A1")), "resumed");
 });
 
+test("workers: a page whose timers are slowed down notices a worker that hangs", async () => {
+  const script = await quiet();
+  const page = await openPage(script.url);
+  // As browsers do with those of hidden pages.
+  await page.evaluate(() => {
+    const { setInterval } = window;
+    window.setInterval = (act, ms) => setInterval(act, 3 * ms);
+  });
+  await connect(page, { topics: ["news"], worker: "dedicated", patience: 600 });
+  script.hang();
+  await until("lost", async () => (await heard(page, "error"))[0]?.reason === "worker lost");
+  await until("the stream again", () => script.requests.length === 2 && script.open() === 1);
+});
+
 test("workers: a shared worker that hung ends, and all tabs share the next one", async () => {
   const script = await quiet();
   const patient = await openPage(script.url);

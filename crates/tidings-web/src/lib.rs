@@ -38,8 +38,6 @@ pub const CONSOLE: &[File] = &[
     file::script("/tidings/feed.js", include_str!("../assets/npm/tidings/feed.js")),
     file::script("/tidings/hosts.js", include_str!("../assets/npm/tidings/hosts.js")),
     file::script("/tidings/limits.js", include_str!("../assets/npm/tidings/limits.js")),
-    file::script("/tidings/member.js", include_str!("../assets/npm/tidings/member.js")),
-    file::script("/tidings/messages.js", include_str!("../assets/npm/tidings/messages.js")),
     file::script("/tidings/stream.js", include_str!("../assets/npm/tidings/stream.js")),
     file::script("/tidings/topics.js", include_str!("../assets/npm/tidings/topics.js")),
     file::script("/tidings/waits.js", include_str!("../assets/npm/tidings/waits.js")),

@@ -17,7 +17,7 @@
 
 import { Connection } from "./tidings/connection.js";
 import { EventBlocks } from "./tidings/event_blocks.js";
-import { NAME, openExchange, WORKERS } from "./tidings/hosts.js";
+import { HOSTS, NAME, admit } from "./tidings/hosts.js";
 // Modules that these import, listed here so that a browser fetches all at once and not one by one.
 import "./tidings/limits.js";
 import "./tidings/waits.js";
@@ -26,12 +26,21 @@ export { Connection, EventBlocks };
 
 // This stands here because bundlers look for exactly these expressions, and because the URL is the
 // right one also in a bundle that is served beside tidings.js.
-WORKERS.shared = (name) =>
+HOSTS.shared = (name) =>
   new SharedWorker(new URL("./tidings.js", import.meta.url), { type: "module", name });
-WORKERS.dedicated = (name) =>
-  new Worker(new URL("./tidings.js", import.meta.url), { type: "module", name });
-// In a bundle this would be the bundle.
-if (/\/tidings\.js$/.test(import.meta.url)) WORKERS.script = import.meta.url;
+HOSTS.dedicated = (name) => {
+  try {
+    return new Worker(new URL("./tidings.js", import.meta.url), { type: "module", name });
+  } catch (error) {
+    // A script of another origin cannot be a worker's script, but a worker may import it. In a
+    // bundle it would be the bundle.
+    if (!/\/tidings\.js$/.test(import.meta.url)) throw error;
+    const text = `import "${import.meta.url}";`;
+    const script = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    return new Worker(script, { type: "module", name });
+  }
+};
+HOSTS.page = (_, over) => ({ postMessage: (_, [port]) => admit(port, over) });
 
 /** Opens a connection to the hub at `url`; see tidings.d.ts for the options. */
 export function connect(url = "", options = {}) {
@@ -47,10 +56,9 @@ export function connect(url = "", options = {}) {
   return new Connection(hub.replace(/\/+$/, ""), options);
 }
 
-// The worker's side: this file was started as its script, or imported by one that was. Ports that
-// come before the exchange is loaded wait for it.
+// The worker's side: this file was started as its script, or imported by one that was.
 
 if (!globalThis.document && globalThis.name?.startsWith?.(NAME)) {
-  const admit = openExchange(() => globalThis.close());
-  globalThis.onconnect = globalThis.onmessage = ({ ports: [port] }) => admit(port);
+  globalThis.onconnect = globalThis.onmessage = ({ ports: [port] }) =>
+    admit(port, () => globalThis.close());
 }

@@ -7,6 +7,7 @@ import {
   OPEN,
   PATIENCE_MS,
   PATIENCE_MS_MIN,
+  PINGS,
   TOKEN_MS,
 } from "./limits.js";
 import { HOSTS, NAME, reach } from "./hosts.js";
@@ -44,12 +45,12 @@ export class Connection extends EventTarget {
 
 /** Begins to read what a page's connection wants; returns what ends it. */
 function begin(page, options) {
-  const { topics: wanted = [], withCredentials = false, session, multiplex, last, from } = options;
-  const { worker = "shared", patience = PATIENCE_MS, token } = options;
+  const { worker = "shared", patience = PATIENCE_MS, token, topics = [], ...terms } = options;
   const { url, lastEventId: after } = page;
-  const topics = [wanted].flat();
+  // Through JSON: an option that is unknown here may be a function, which no worker can be sent.
+  const wanted = JSON.stringify({ ...terms, url, topics: [topics].flat(), after });
   /** What this page wants, as an exchange reads it. `after` is the id to resume after. */
-  const wish = { url, topics, withCredentials, session, multiplex, last, from, after };
+  const wish = JSON.parse(wanted);
   /** Kinds of host not yet tried, the best first. */
   const kinds = Object.keys(HOSTS);
   if (!kinds.includes(worker)) throw new TypeError(`connect: worker is one of ${kinds.join(", ")}`);
@@ -62,8 +63,6 @@ function begin(page, options) {
   let host;
   /** Part of the worker's name: a dead one must not be found again. */
   let generation = 1;
-  /** Time of the worker's last report. */
-  let heard;
   /** The host for which a token is being fetched. */
   let joining;
   let timer;
@@ -98,7 +97,10 @@ function begin(page, options) {
       } catch (error) {
         generation += 1;
         if (failures < NAMES_MAX) continue;
-        if (kind === "shared" && globalThis.document) warn(error);
+        if (kind === "shared" && globalThis.document && !isWarned) {
+          isWarned = true;
+          console.warn(`tidings.js: tabs cannot share a connection here: ${error.message}`);
+        }
         if (kinds.length > 1) {
           kinds.shift();
           failures = 0;
@@ -111,26 +113,22 @@ function begin(page, options) {
   };
 
   const use = (found) => {
-    const { port } = found;
-    if (signal.aborted) return port.close();
+    if (signal.aborted) return found.port.close();
     host = found;
-    let ticked = (heard = Date.now());
-    port.onmessage = ({ data: [what, detail] }) => {
+    // Pings without an answer are counted, and not time: a page may have slept, not the worker.
+    let unanswered = 0;
+    found.port.onmessage = ({ data: [what, detail] }) => {
       if (host !== found) return;
-      heard = Date.now();
+      unanswered = 0;
       if (on[what]) on[what](detail);
       else tell(what, detail);
     };
     join();
-    const every = patience / 3;
     timer = setInterval(() => {
-      const now = Date.now();
-      // A timer that was late shows that this page slept, not that the worker did.
-      if (now - ticked > 2 * every) heard = now;
-      ticked = now;
-      if (now - heard > patience) revive();
-      else send("ping");
-    }, every);
+      if (unanswered === PINGS) return revive();
+      unanswered += 1;
+      send("ping");
+    }, patience / PINGS);
   };
 
   const join = async () => {
@@ -145,8 +143,8 @@ function begin(page, options) {
   /** Sends the host what this page wants, with a token. */
   const answer = async (order, question) => {
     const asking = host;
-    const fresh = await freshToken(question);
-    if (host === asking) send(order, { ...wish, token: fresh });
+    wish.token = await freshToken(question);
+    if (host === asking) send(order, wish);
   };
 
   /**
@@ -183,11 +181,11 @@ function begin(page, options) {
   /** Turns away from the host with a last order; returns what ends its thread. */
   const drop = (order) => {
     send(order);
-    const { port, end } = host ?? {};
+    const former = host;
     host = undefined;
     clearInterval(timer);
-    port?.close();
-    return end;
+    former?.port.close();
+    return former?.end;
   };
 
   /** What the exchange reports, but for what goes on to the page as it is. */
@@ -218,13 +216,8 @@ function begin(page, options) {
   return () => tell("closed", { reason: "closed here" });
 }
 
-let warned;
-
-/** Says once that this page's connections are not shared with other tabs. */
-function warn({ message }) {
-  if (!warned) console.warn(`tidings.js: tabs cannot share a connection here: ${message}`);
-  warned = true;
-}
+/** Whether the console says that this page's connections are not shared with other tabs. */
+let isWarned;
 
 /** The token, or an error that says what a token is: nothing else fits into a header. */
 function checkedToken(token) {

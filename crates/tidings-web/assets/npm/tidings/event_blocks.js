@@ -42,7 +42,7 @@ export class EventBlocks {
 
     /** Takes the next piece. Throws a RangeError if a line or an event is too long. */
     this.push = (text) => {
-      if (text === "") return;
+      if (!text) return;
       if (isAfterCr && text[0] === "\n") text = text.slice(1);
       isAfterCr = text.endsWith("\r");
       const [first, ...others] = text.split(/\r\n?|\n/);

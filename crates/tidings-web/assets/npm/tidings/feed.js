@@ -1,21 +1,72 @@
 // One stream, and the pages that share it.
 
-import { NARROW_MS, PAGE_EVENTS, WIDEN_MS } from "./limits.js";
-import { messageOf, numberIn } from "./messages.js";
-import { newStream } from "./stream.js";
-import { bearerOf, setOf, union } from "./topics.js";
+import { HELD_EVENTS_MAX, NARROW_MS, PAGE_EVENTS, WIDEN_MS } from "./limits.js";
+import { messageOf, newStream, numberIn } from "./stream.js";
+import { bearerOf, setOf, union, wants } from "./topics.js";
 
-/** Values that must be equal for connections to share a feed. */
-export function keyOf({ url, topics, withCredentials, session, token, multiplex, from }) {
-  const wanted = multiplex || setOf(topics);
-  return JSON.stringify([url, wanted, withCredentials, session, bearerOf(token), from === "state"]);
-}
+const feeds = new Set();
 
 /**
- * One event stream, and the pages that get its events. `gone` is called when the feed has ended,
- * and `eject` with a member for which the stream cannot be shared, and what it then wants.
+ * Lets a connection share the stream that it wishes for: a new member of a feed. `tell` sends its
+ * page a message, and `join` lets it join another feed.
  */
-export function newFeed(wish, gone) {
+export function newMember(wish, join, tell) {
+  const member = {
+    // Tabs share a feed whose token is now like theirs.
+    feed: [...feeds].find(({ key }) => key === keyOf(wish)) ?? newFeed(wish),
+    wish,
+    /** Its topics, as a text that is the same for the same topics. */
+    set: setOf(wish.topics),
+    join,
+    tell,
+    // `held` are live events that wait until the page has its history, and `isOverfull` says that
+    // more came than may be held: history is then read again from where it ended. `number` and
+    // `cursor` are those of the latest event that was sent: the id to resume after, and its number.
+
+    /** The stream came to an id without an event. */
+    moved(id) {
+      member.cursor = id;
+      member.tell("id", id);
+    },
+
+    /** A live event: sent, or held back while history is read. */
+    take(event) {
+      if (!wants(wish.topics, event)) return;
+      if (!member.held) return member.send(event);
+      // Events dropped here are in the history, which is then read to its end.
+      if (member.held.length === HELD_EVENTS_MAX) {
+        member.isOverfull = true;
+        member.held = [];
+      }
+      member.held.push(event);
+    },
+
+    /** Sends an event, unless the page has it or a later one: history and stream overlap. */
+    send(event) {
+      if (event.number <= member.number) return;
+      member.number = event.number ?? member.number;
+      member.cursor = event.cursor;
+      member.tell("event", event);
+    },
+  };
+  member.feed.admit(member);
+  return member;
+}
+
+/** Values that must be equal for connections to share a feed. */
+function keyOf({ url, topics, withCredentials, session, token, multiplex, from }) {
+  return JSON.stringify([
+    url,
+    multiplex || setOf(topics),
+    !!withCredentials,
+    session,
+    bearerOf(token),
+    from === "state",
+  ]);
+}
+
+/** One event stream, and the pages that get its events. */
+function newFeed(wish) {
   const members = new Set();
   let stream;
   let isOpen = false;
@@ -70,10 +121,7 @@ export function newFeed(wish, gone) {
       all("error", detail);
     },
     token(detail) {
-      on.error({ reason: "token refused", status: 401 });
-      on.expiring(detail);
-    },
-    expiring(detail) {
+      if (detail.reason) on.error({ reason: "token refused", status: 401 });
       asked = detail;
       all("token", detail);
     },
@@ -93,8 +141,8 @@ export function newFeed(wish, gone) {
       const { cursor, token } = stream;
       stream.close();
       begin({ ...wish, token, after: cursor, topics: topicsOf(sharing) });
-      for (const member of everyone.filter((member) => member.set === set)) {
-        members.delete(member);
+      for (const member of everyone) {
+        if (member.set !== set) continue;
         const after = member.cursor ?? member.wish.after;
         member.join({ ...member.wish, after, token, multiplex: false });
       }
@@ -150,10 +198,9 @@ export function newFeed(wish, gone) {
     } catch (error) {
       member.tell("reset", { reason: "unread", requested: after, error: `${error}` });
     }
-    const { held } = member;
-    member.held = undefined;
     if (isOpen) member.tell("open");
-    held.forEach(member.send);
+    member.held.forEach(member.send);
+    member.held = undefined;
   };
 
   const feed = {
@@ -164,10 +211,9 @@ export function newFeed(wish, gone) {
     /** Adds a page. For the first one the stream has begun as it wished. */
     admit(member) {
       const { multiplex, token } = member.wish;
-      const isFirst = !members.size;
       const isServed = !multiplex || current().some(({ set }) => set === member.set);
       members.add(member);
-      if (isFirst) return;
+      if (members.size === 1) return;
       if (asked?.reason) {
         if (token === stream.token) member.tell("token", asked);
         else feed.retoken(member, token);
@@ -176,8 +222,8 @@ export function newFeed(wish, gone) {
       const start = startOf(member.wish);
       if (isServed && isOpen) member.tell("open");
       // Where a page begins that wants no history: the stream may begin somewhat earlier.
-      if (!isServed || (start && start.after !== cursor)) {
-        catchUp(member, start ?? { from: "now" }, isServed);
+      if (!isServed || (start.from !== "now" && start.after !== cursor)) {
+        catchUp(member, start, isServed);
       } else if (cursor) {
         member.moved(cursor);
       }
@@ -186,10 +232,12 @@ export function newFeed(wish, gone) {
     /** Removes a page. The last one ends the feed. */
     part(member) {
       members.delete(member);
+      // A page that has left, or joined again, gets no message of its old membership.
+      member.tell = () => {};
       clearTimeout(narrowing);
       if (!members.size) {
         stream.close();
-        gone();
+        feeds.delete(feed);
       } else if (wish.multiplex) {
         narrowing = setTimeout(regroup, NARROW_MS);
       }
@@ -200,11 +248,11 @@ export function newFeed(wish, gone) {
      * the hub has refused the one in use; else the first answer is used.
      */
     retoken(member, token) {
-      const isOther = token && token !== stream.token;
-      if (isOther && asked) {
+      if (!asked) return;
+      if (token && token !== stream.token) {
         asked = undefined;
         stream.retoken(token);
-      } else if (!isOther && asked?.reason) {
+      } else if (asked.reason) {
         member.tell("closed", asked);
         feed.part(member);
       }
@@ -212,12 +260,12 @@ export function newFeed(wish, gone) {
   };
 
   begin(wish);
+  feeds.add(feed);
   return feed;
 }
 
-/** Where in history a page wants to begin, as parameters; `undefined` if with what comes. */
+/** Where in history a page wants to begin, as parameters; `now` if with what comes. */
 function startOf({ after, last, from }) {
   if (after) return { after };
-  if (last > 0) return { last };
-  return from && from !== "now" ? { from } : undefined;
+  return last > 0 ? { last } : { from: from || "now" };
 }

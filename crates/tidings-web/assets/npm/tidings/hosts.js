@@ -4,44 +4,22 @@ import { GREETING_MS } from "./limits.js";
 import { within } from "./waits.js";
 
 /** Part of every worker's name. It changes whenever the messages of page and worker do. */
-export const NAME = "tidings/7";
-
-/** How workers are started, `shared` and `dedicated`; the URL of their `script` if it is known. */
-export const WORKERS = {};
+export const NAME = "tidings/8";
 
 /**
- * A function that admits a port to a new exchange and then greets the page there. `over` is called
- * when the exchange has ended.
+ * Admits the port of one connection to this thread's exchange, and then greets the page there.
+ * `over` is called when the page has ended the exchange.
  */
-export function openExchange(over) {
-  const exchange = import("./exchange.js").then(({ newExchange }) => newExchange(over));
-  return async (port) => {
-    (await exchange)(port);
-    port.postMessage(0);
-  };
+export async function admit(port, over) {
+  (await import("./exchange.js")).admit(port, over);
+  port.postMessage(0);
 }
 
-/** What runs an exchange, by kind, the best first: a worker, or an object that stands in for it. */
-export const HOSTS = {
-  shared: (name) => WORKERS.shared(name),
-  dedicated(name) {
-    try {
-      return WORKERS.dedicated(name);
-    } catch {
-      // A script of another origin cannot be a worker's script, but a worker may import it.
-      const text = `import ${JSON.stringify(WORKERS.script)};`;
-      script ??= URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-      return new Worker(script, { type: "module", name });
-    }
-  },
-  page(_, over) {
-    const admit = openExchange(over);
-    return { postMessage: (_, [port]) => admit(port) };
-  },
-};
-
-/** URL of the script of a dedicated worker, where that is not `WORKERS.script`. */
-let script;
+/**
+ * What runs an exchange, by kind, the best first: makes a worker with this name, or an object that
+ * stands in for it. tidings.js knows them.
+ */
+export const HOSTS = {};
 
 /** Hosts of this page alone, by kind, which its connections share. */
 const own = {};
@@ -52,18 +30,17 @@ export async function reach(kind, name) {
     if (own[kind] === host) own[kind] = undefined;
     host.terminate?.();
   };
-  const host = own[kind] ?? HOSTS[kind](name, () => end());
+  const host = own[kind] ?? HOSTS[kind](name, end);
   let { port } = host;
-  let admitted;
-  if (!port) {
-    own[kind] = host;
-    const channel = new MessageChannel();
-    port = channel.port1;
-    admitted = host.postMessage(0, [channel.port2]);
-  }
   const greeting = new Promise((resolve, reject) => {
+    if (!port) {
+      own[kind] = host;
+      const channel = new MessageChannel();
+      port = channel.port1;
+      // This page itself may not be able to load the exchange.
+      host.postMessage(0, [channel.port2])?.catch(reject);
+    }
     port.onmessage = resolve;
-    admitted?.catch(reject);
     host.addEventListener?.("error", (event) => {
       event.preventDefault();
       reject(new Error("the worker does not start"));

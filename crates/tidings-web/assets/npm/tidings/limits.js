@@ -8,8 +8,11 @@ export const CLOSED = 2;
 /** Silence of a worker, in milliseconds, after which a page considers it dead. */
 export const PATIENCE_MS = 12_000;
 
-/** Minimum `patience`, in milliseconds: a page pings three times in this time. */
+/** Minimum `patience`, in milliseconds. */
 export const PATIENCE_MS_MIN = 300;
+
+/** Times that a page pings the worker in that time. */
+export const PINGS = 3;
 
 /** Silence of a page, in milliseconds, after which it is gone; hidden pages ping once a minute. */
 export const MEMBER_SILENCE_MS = 200_000;

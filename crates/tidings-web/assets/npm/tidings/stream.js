@@ -1,29 +1,15 @@
-// One event stream, read with fetch.
+// One event stream, read with fetch, and its events as pages are sent them.
 
 import { ANSWER_MS, PROBLEM_CHARS_MAX, RETRY_MS, RETRY_MS_MAX, RETRY_MS_MIN } from "./limits.js";
 import { EventBlocks } from "./event_blocks.js";
-import { isEnvelope, messageOf, parsed } from "./messages.js";
 import { backoff, pause } from "./waits.js";
-
-/** Types of a hub's own events. The first block is `tidings.open`: an id, even before a reset. */
-const OPEN = "tidings.open";
-const RESET = "tidings.reset";
-const EXPIRING = "tidings.expiring";
-
-/** Those of them whose data name the topic that they are about. */
-const ABOUT_TOPIC = ["end", "tidings.removed"];
-
-/** How an attempt ends that is made again. */
-const LOST = ["error", { reason: "connection lost" }];
-
-/** How one ends that is not. */
-const closed = (reason, more) => ["closed", { reason, ...more }];
 
 /**
  * Reads one event stream, over as many connections as needed, and reports what happens: `open` with
- * the value of `Tidings-Resume`, `event`, `id`, `reset`, `error` (it will reconnect), `token` (the
- * token was rejected, it waits for `retoken`), `expiring` with the milliseconds that are `left`
- * to call `retoken`, and `closed` (for good). Of a `restart` it reports no more than `open`.
+ * the value of `Tidings-Resume`, `event`, `id`, `reset`, `error` (it will reconnect), `token` (with
+ * the `reason` if the token was rejected, and it waits for `retoken`; else with the milliseconds
+ * that are `left` to call it), and `closed` (for good). Of a `restart` it reports no more than
+ * `open`.
  */
 export function newStream(wish, tell) {
   const { url, withCredentials, session, last, from } = wish;
@@ -43,48 +29,40 @@ export function newStream(wish, tell) {
   let expiring;
   let place;
 
-  const send = (path, { headers, ...request }) =>
+  const send = (path, request, accept = "application/json") =>
     fetch(url + path, {
-      headers: { ...headers, ...(stream.token && { authorization: `Bearer ${stream.token}` }) },
-      credentials: withCredentials ? "include" : "same-origin",
+      headers: { accept, ...(stream.token && { authorization: `Bearer ${stream.token}` }) },
+      credentials: withCredentials ? "include" : undefined,
       cache: "no-store",
       ...request,
     });
 
-  /** Sends the hub the token for the running connection. */
-  const renew = async ({ connection, handle, expires }) => {
-    // Where streams are all the connections that a browser allows, the request waits until one
-    // of them ends: the first to give up begins again, and lets the requests of the others pass.
-    const wait = (expires - Date.now()) * (0.5 + Math.random() / 3);
-    const signal = AbortSignal.timeout(Math.min(wait, ANSWER_MS));
-    const body = JSON.stringify({ handle });
-    return send(`/connections/${connection}/token`, { signal, method: "PUT", body });
-  };
-
   /** An event in an envelope, or one of the hub's own, or of a server that knows no envelopes. */
   const event = (type, data) => {
     const inner = parsed(data);
-    if (type === "message" && isEnvelope(inner)) {
-      const message = messageOf(inner);
-      stream.cursor = message.cursor;
-      tell("event", message);
-    } else if (type === RESET) {
+    if (type === "tidings.reset") {
       tell("reset", inner ?? { reason: "unknown" });
-    } else if (type === EXPIRING && inner?.handle && stream.token) {
+    } else if (type === "tidings.expiring" && inner?.handle && stream.token) {
       // Without a handle it is a session, which the page itself renews.
       expiring = { ...inner, expires: Date.now() + inner.in_ms };
-      tell("expiring", { left: inner.in_ms });
+      tell("token", { left: inner.in_ms });
     } else {
-      const topic = ABOUT_TOPIC.includes(type) ? inner?.topic : undefined;
-      stream.cursor = lastId;
-      tell("event", { event: type, data, topic, id: lastId, cursor: lastId });
+      // Those of the hub's own whose data name the topic that they are about.
+      const topic = ["end", "tidings.removed"].includes(type) ? inner?.topic : undefined;
+      const message =
+        type === "message" && isEnvelope(inner)
+          ? messageOf(inner)
+          : { event: type, data, topic, id: lastId, cursor: lastId };
+      stream.cursor = message.cursor;
+      tell("event", message);
     }
   };
 
   const take = ({ type, data, id }) => {
     if (id !== undefined) stream.cursor = lastId = id;
     if (data !== undefined) event(type || "message", data);
-    else if (id && type !== OPEN) tell("id", id);
+    // The first block is `tidings.open`: an id, even before a reset.
+    else if (id && type !== "tidings.open") tell("id", id);
     if (stream.cursor) place();
   };
 
@@ -104,7 +82,8 @@ export function newStream(wish, tell) {
       const start = lastId ? { after: lastId } : { last, from };
       const terms = { ...start, envelope: "json" };
       const answer = await stream.events(stream.topics, terms, "text/event-stream", own.signal);
-      if (!isStream(answer)) return await outcomeOf(answer);
+      const outcome = await outcomeOf(answer);
+      if (outcome) return outcome;
       clearTimeout(late);
       isOpen = true;
       tell("open", answer.headers.get("tidings-resume"));
@@ -112,13 +91,13 @@ export function newStream(wish, tell) {
       isWhole = true;
     } catch (error) {
       // The stream would send the same event again.
-      if (error instanceof RangeError) return closed("event too large");
+      if (error instanceof RangeError) return ["closed", { reason: "event too large" }];
     } finally {
       clearTimeout(late);
       own.abort();
       expiring = undefined;
     }
-    return LOST;
+    return ["error", { reason: "connection lost" }];
   };
 
   const run = async () => {
@@ -173,8 +152,21 @@ export function newStream(wish, tell) {
       stream.token = token;
       if (retokened) return retokened();
       const running = attempting;
-      const answer = expiring && (await renew(expiring).catch(() => {}));
-      if (!answer?.ok && running === attempting) stream.restart(stream.topics);
+      try {
+        // The hub may not have asked for a token here: then this throws.
+        const { connection, handle, expires } = expiring;
+        // Where streams are all the connections that a browser allows, the request waits until one
+        // of them ends: the first to give up begins again, and lets the requests of the others
+        // pass.
+        const wait = (expires - Date.now()) * (0.5 + Math.random() / 3);
+        const signal = AbortSignal.timeout(Math.min(wait, ANSWER_MS));
+        const order = { method: "PUT", body: JSON.stringify({ handle }), signal };
+        const answer = await send(`/connections/${connection}/token`, order);
+        if (answer.ok) return;
+      } catch {
+        // It gave no answer.
+      }
+      if (running === attempting) stream.restart(stream.topics);
     },
 
     /** Continues with these topics. */
@@ -185,20 +177,49 @@ export function newStream(wish, tell) {
     },
 
     /** Requests events: a page of history as JSON, or a stream. */
-    events(topics, terms, accept = "application/json", signal = stop.signal) {
+    events(topics, terms, accept, signal = stop.signal) {
       const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
       // A request that continues a state names it again.
       const all = { from: from === "state" ? from : undefined, session, ...terms };
       for (const [name, value] of Object.entries(all)) {
         if (value !== undefined) query.set(name, value);
       }
-      return send(`/events?${query}`, { headers: { accept }, signal });
+      return send(`/events?${query}`, { signal }, accept);
     },
   };
 
   if (stream.cursor) place();
   run();
   return stream;
+}
+
+/**
+ * An event of the hub, from an envelope (`?envelope=json`) or a page of history, which have the
+ * same fields. `cursor` is the id to resume after: the hub's own, because a publisher's id can
+ * stand on several topics. `number` is that in it, greater for later events.
+ */
+export function messageOf(envelope) {
+  const cursor = envelope.position ?? envelope.id;
+  return { ...envelope, cursor, number: numberIn(cursor) };
+}
+
+/** The number in an id that the hub made. */
+export function numberIn(id) {
+  return Number(/:([0-9]+)$/.exec(id)?.[1]);
+}
+
+/** Whether this is an envelope: a hub may ignore `envelope`. */
+export function isEnvelope(inner) {
+  return ["id", "topic", "event", "data"].every((name) => typeof inner?.[name] === "string");
+}
+
+/** The value of a JSON text; `undefined` if it is none. */
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The text of a body, in pieces as they arrive. */
@@ -211,41 +232,33 @@ async function* textOf(body) {
   }
 }
 
-function contentType({ headers }) {
-  return headers.get("content-type") ?? "";
-}
-
-function isStream(answer) {
-  return answer.status === 200 && /^text\/event-stream\s*([;,]|$)/i.test(contentType(answer));
-}
-
 /**
- * The consequence of a response that is not a stream: reconnect, perhaps not before `Retry-After`,
- * with another token, or never.
+ * The consequence of a response: none if it is a stream, else reconnect, perhaps not before
+ * `Retry-After`, with another token, or never.
  */
-async function outcomeOf(answer) {
-  const { status, redirected, url } = answer;
-  if (status === 204) return closed("ended");
+async function outcomeOf({ status, headers, redirected, url, body }) {
+  const contentType = headers.get("content-type") ?? "";
+  if (status === 204) return ["closed", { reason: "ended" }];
   if (status === 200) {
+    if (/^text\/event-stream\s*([;,]|$)/i.test(contentType)) return undefined;
     // A server that answers with a page, such as a login page, would do so again. With the final
     // URL, if the request was redirected; its query may contain secrets.
-    const detail = { status, contentType: contentType(answer) };
-    if (redirected) detail.redirectedTo = url.split(/[?#]/)[0];
-    return closed("not an event stream", detail);
+    const redirectedTo = redirected ? url.split(/[?#]/)[0] : undefined;
+    return ["closed", { reason: "not an event stream", status, contentType, redirectedTo }];
   }
   // Any other status would be the same for the same request.
   if ([408, 425, 429].includes(status) || status >= 500) {
-    return ["error", { ...LOST[1], status }, retryAfter(answer)];
+    return ["error", { reason: "connection lost", status }, retryAfter(headers.get("retry-after"))];
   }
-  const [what, detail] = closed("refused", { status, problem: await problemOf(answer) });
-  return [status === 401 ? "token" : what, detail];
+  const isJson = /^application\/([\w.-]+\+)?json\b/i.test(contentType);
+  const detail = { reason: "refused", status, problem: isJson ? await problemOf(body) : undefined };
+  return [status === 401 ? "token" : "closed", detail];
 }
 
-/** The hub's problem details (RFC 9457), if the response has any. */
-async function problemOf(answer) {
-  if (!/^application\/([\w.-]+\+)?json\b/i.test(contentType(answer))) return undefined;
+/** The hub's problem details (RFC 9457), if this is JSON. */
+async function problemOf(body) {
   let text = "";
-  for await (const piece of textOf(answer.body)) {
+  for await (const piece of textOf(body)) {
     text += piece;
     if (text.length > PROBLEM_CHARS_MAX) return undefined;
   }
@@ -253,8 +266,7 @@ async function problemOf(answer) {
 }
 
 /** `Retry-After` in milliseconds: seconds, or a date; 0 without one. */
-function retryAfter({ headers }) {
-  const text = headers.get("retry-after");
+function retryAfter(text) {
   const ms = /^[0-9]+$/.test(text) ? text * 1000 : Date.parse(text) - Date.now();
   return ms > 0 ? ms : 0;
 }

@@ -12,9 +12,9 @@ export function wants(patterns, { topic, alternates = [] }) {
 /** `*` is one segment, a last `**` one or more. */
 function matches(pattern, topic) {
   const [parts, names] = [pattern.split("/"), topic.split("/")];
-  const isLonger = names.length > parts.length && parts.at(-1) === "**";
+  if (parts.at(-1) === "**") names.splice(parts.length);
   const fits = (part, at) => part === names[at] || part === "*" || part === "**";
-  return (isLonger || names.length === parts.length) && parts.every(fits);
+  return names.length === parts.length && parts.every(fits);
 }
 
 /** A text that is the same for the same topics. */

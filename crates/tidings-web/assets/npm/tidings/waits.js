@@ -4,11 +4,10 @@ import { WAIT_MS_MAX } from "./limits.js";
 
 /** The result of a promise, or an error if it takes longer. */
 export function within(ms, promise) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, ms, new Error(`no answer within ${ms / 1000} s`));
+    Promise.resolve(promise).then(resolve, reject).finally(() => clearTimeout(timer));
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 /** A wait in milliseconds that doubles with each failure after the first; at least `base`. */
