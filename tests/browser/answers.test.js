@@ -298,3 +298,13 @@ test("answers: invalid options are errors at once", async () => {
     ok(said.startsWith("TypeError") && said.includes(words), `${url} ${said}`);
   }
 });
+
+test("answers: an unknown option that no worker can be sent changes nothing", async () => {
+  const script = await startScript((response) => response.writeHead(200, STREAM).flushHeaders());
+  const page = await openPage(script.url);
+  await page.evaluate(async () => {
+    const { connect } = await import("/tidings.js");
+    window.source = connect("", { topics: "news", onmessage: () => {} });
+  });
+  await until("it is open", () => page.evaluate(() => window.source.readyState === 1));
+});
