@@ -1,7 +1,7 @@
 // docs/operating/tls.md, docs/guides/moving-from-mercure.md, browser.md and recipes.md.
 
 import { createServer } from "node:http";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openPage } from "../../browser/browser.js";
 import * as harness from "../../browser/harness.js";
@@ -106,6 +106,7 @@ const browser = new Page("docs/guides/browser.md");
   const six = browser.run("onerror = () => list.append");
   const tabs = browser.run('hub.addEventListener("alarm"');
   const tokens = browser.run("token: () => freshToken()");
+  const install = browser.run("npm pack");
   const at = async (body) => {
     const server = createServer((_, response) => {
       response.setHeader("content-type", "text/html");
@@ -158,6 +159,14 @@ const browser = new Page("docs/guides/browser.md");
     }));
     await page.goto(`${hub.url}/page`);
     await until("it listens", async () => (await hub.stats()).subscribers === 1);
+  });
+
+  test("snippets of docs/guides/browser.md: the package of a clone", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "package.json"), "{}");
+    const clone = new URL("../../../", import.meta.url).pathname;
+    await finish(install, { folder, replace: { "../tidings/": clone } });
+    ok(existsSync(join(folder, "node_modules/@tidings-hub/tidings/tidings.js")));
   });
 }
 browser.complete();
