@@ -107,8 +107,8 @@ pub use store::{
     Appended, Bounds, Catalog, CheckError, ERASED_ID_BYTES, Erase, EraseError, Erased, Eraser,
     Erasing, Fate, Following, Growing, HeadSignal, Health, IsFetching, Log, LogIdentity,
     MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, Retained, RetainedByRule,
-    SharedLog, SlotHash, Slots, StatePage, StatePoll, StateRead, TopicState, erased_id, erased_key,
-    was_erased,
+    SharedLog, SlotHash, SlotNote, SlotNotes, Slots, StatePage, StatePoll, StateRead, TopicState,
+    erased_id, erased_key, was_erased,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

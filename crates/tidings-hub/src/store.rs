@@ -23,6 +23,7 @@ use tidings_codec::EventId;
 use crate::draft::Draft;
 use crate::error::{AppendError, ReadError};
 use crate::interest::Interest;
+use crate::limits::SLOTS_READ_RECORDS;
 use crate::position::Position;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
@@ -38,7 +39,7 @@ pub use recent::RecentRecords;
 pub use repeats::{CheckError, Fate, Repeats, was_erased};
 pub use retained::{Retained, RetainedByRule};
 pub use shared::{Following, IsFetching, SharedLog};
-pub use slots::{Growing, Newest, SlotHash, Slots};
+pub use slots::{Growing, Newest, SlotHash, SlotNote, SlotNotes, Slots};
 pub use state::{StatePage, StateRead};
 pub use state_poll::StatePoll;
 
@@ -195,6 +196,35 @@ pub trait Log: Send + Sync + 'static {
     /// The newest record of each key, and of each other slot: of what can be read, neither less
     /// nor more.
     fn slots(&self) -> &Slots;
+
+    /// Notes in `notes` what the [slots](Self::slots) keep of the records after `after` and up to
+    /// `upto`, or of some of them. Returns the position reached. After an error, `notes` can have
+    /// some of those records.
+    ///
+    /// By default they are read as any others.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] as of [`read`](Self::read), to which all losses up to `upto` are known.
+    fn note_slots(
+        &self,
+        after: Position,
+        upto: Position,
+        notes: &mut SlotNotes<'_>,
+    ) -> Result<Position, ReadError> {
+        let page = self.read(&ReadQuery {
+            after,
+            upto,
+            told: upto,
+            interest: None,
+            records_max: SLOTS_READ_RECORDS,
+            bytes_max: usize::MAX,
+        })?;
+        for record in &page.records {
+            notes.add_record(record);
+        }
+        Ok(page.reached)
+    }
 
     /// What the log adds if it is held elsewhere and shared by several nodes.
     fn shared(&self) -> Option<&dyn SharedLog> {

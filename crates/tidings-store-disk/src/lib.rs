@@ -60,6 +60,7 @@ pub mod limits;
 mod log_identity;
 mod lost;
 mod mistake;
+mod note_slots;
 mod preallocate;
 mod random;
 mod read;
@@ -92,8 +93,8 @@ use std::time::Duration;
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Eraser, EventId, Health, Interest, Log,
-    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Retained, Slots, Timestamp, Topic,
-    TopicState,
+    LogIdentity, Matcher, Page, Position, ReadError, ReadQuery, Retained, SlotNotes, Slots,
+    Timestamp, Topic, TopicState,
 };
 
 pub use backup::{BackupError, backup};
@@ -204,7 +205,7 @@ impl DiskStore {
         // A log of an older format has no keys.
         if store.shared.format.load(Ordering::Acquire) >= FORMAT_2 {
             let path = store.shared.config.path.clone();
-            store.shared.slots.complete(&store).map_err(|error| OpenError::Io {
+            store.shared.slots.complete_at_opening(&store).map_err(|error| OpenError::Io {
                 action: "read the keys of the log in",
                 path,
                 source: std::io::Error::other(error),
@@ -277,6 +278,15 @@ impl Log for DiskStore {
 
     fn catalog(&self) -> &dyn Catalog {
         self
+    }
+
+    fn note_slots(
+        &self,
+        after: Position,
+        upto: Position,
+        notes: &mut SlotNotes<'_>,
+    ) -> Result<Position, ReadError> {
+        self.shared.note_slots(after, upto, notes)
     }
 
     fn slots(&self) -> &Slots {

@@ -54,12 +54,12 @@ impl Shared {
             }
             let exact = query.interest.and_then(Interest::exact_topics);
             let now = self.now();
-            let read = PageBuilder { query, after, upto, now, page: Page::default(), bytes: 0 };
+            let mut read = PageBuilder { query, after, upto, now, page: Page::default(), bytes: 0 };
             let read = match exact {
                 Some(topics) if topics.len() <= EXACT_TOPICS_MAX => {
                     self.follow(read, &lanes, &topics)
                 }
-                _ => self.scan(read, &lanes),
+                _ => self.scan(&mut read, &lanes, after, upto).map(|end| read.end(end)),
             };
             match read {
                 // A segment has gone meanwhile: it was dropped, or its records are in runs.
@@ -144,21 +144,28 @@ impl Shared {
         Ok(read.end(upto))
     }
 
-    /// Reads everything, and keeps the records that are admitted.
-    fn scan(&self, mut read: PageBuilder<'_>, lanes: &Lanes) -> Result<Page, ReadError> {
+    /// Reads everything after `after` and up to `upto`, for a reader that takes what it wants.
+    /// Returns the position reached.
+    pub(crate) fn scan<R: Reader>(
+        &self,
+        read: &mut R,
+        lanes: &Lanes,
+        after: Position,
+        upto: Position,
+    ) -> Result<Position, ReadError> {
         let mut budget = Budget { records: SCAN_RECORDS_MAX, bytes: SCAN_BYTES_MAX };
-        if let Some(end) = self.scan_runs(&mut read, lanes, &mut budget)? {
-            return Ok(read.end(end));
+        if let Some(end) = self.scan_runs(read, lanes, after, upto, &mut budget)? {
+            return Ok(end);
         }
-        let mut after = read.after.max(lanes.upto.min(read.upto));
-        while after < read.upto && !budget.is_spent() {
-            let recent = self.recent_after(after, read.upto);
+        let mut after = after.max(lanes.upto.min(upto));
+        while after < upto && !budget.is_spent() {
+            let recent = self.recent_after(after, upto);
             if !recent.is_empty() {
                 budget.records = budget.records.saturating_sub(recent.len());
                 for record in &recent {
                     after = record.position();
                     if read.offer(record) == Taken::AndFull {
-                        return Ok(read.end(after));
+                        return Ok(after);
                     }
                 }
                 continue;
@@ -170,21 +177,21 @@ impl Shared {
                 Ok((Arc::clone(segment.log), offset, segment.last))
             })?;
             let offset = offset.ok_or_else(|| log.misled(after.next()))?;
-            let upto = last.min(read.upto);
+            let last = last.min(upto);
             if let Some(full) =
-                self.scan_segment(&mut read, &log, offset, upto, &mut budget, &mut after)?
+                self.scan_segment(read, &log, offset, last, &mut budget, &mut after)?
             {
-                return Ok(read.end(full));
+                return Ok(full);
             }
         }
-        Ok(read.end(after))
+        Ok(after)
     }
 
     /// Scans one segment from the block at `offset`. Returns the position at which the page became
     /// full, if it did.
-    fn scan_segment(
+    fn scan_segment<R: Reader>(
         &self,
-        read: &mut PageBuilder<'_>,
+        read: &mut R,
         log: &SegmentLog,
         offset: u64,
         upto: Position,
@@ -268,6 +275,50 @@ pub(crate) struct PageBuilder<'a> {
     bytes: usize,
 }
 
+/// What a scan is for.
+pub(crate) trait Reader {
+    /// What it takes of a record.
+    type Item;
+
+    /// What it takes of the record, if it wants it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] if the record cannot be decoded.
+    fn admit(
+        &mut self,
+        log: &SegmentLog,
+        entry: &Entry<'_>,
+        texts: &mut TopicTexts,
+    ) -> Result<Option<Self::Item>, Fault>;
+
+    /// The position of the record.
+    fn position_of(item: &Self::Item) -> Position;
+
+    /// Takes the next item.
+    fn take(&mut self, item: Self::Item) -> Taken;
+
+    /// Takes the next record if it wants it, which is held in memory.
+    fn offer(&mut self, record: &Arc<Record>) -> Taken;
+
+    /// Takes the next record if it wants it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] if the record cannot be decoded.
+    fn offer_entry(
+        &mut self,
+        log: &SegmentLog,
+        entry: &Entry<'_>,
+        texts: &mut TopicTexts,
+    ) -> Result<Taken, Fault> {
+        Ok(match self.admit(log, entry, texts)? {
+            Some(item) => self.take(item),
+            None => Taken::AndGoOn,
+        })
+    }
+}
+
 /// The outcome of offering a record to a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -277,31 +328,11 @@ pub(crate) enum Taken {
     AndFull,
 }
 
-impl PageBuilder<'_> {
-    fn offer(&mut self, record: &Arc<Record>) -> Taken {
-        match self.query.interest {
-            Some(interest) if !interest.admits(record) || record.is_over(self.now) => {
-                Taken::AndGoOn
-            }
-            _ => self.take(Arc::clone(record)),
-        }
-    }
+impl Reader for PageBuilder<'_> {
+    type Item = Arc<Record>;
 
-    pub(crate) fn offer_entry(
+    fn admit(
         &mut self,
-        log: &SegmentLog,
-        entry: &Entry<'_>,
-        texts: &mut TopicTexts,
-    ) -> Result<Taken, Fault> {
-        Ok(match self.admit(log, entry, texts)? {
-            Some(record) => self.take(record),
-            None => Taken::AndGoOn,
-        })
-    }
-
-    /// The record, if the reader is to get it.
-    pub(crate) fn admit(
-        &self,
         log: &SegmentLog,
         entry: &Entry<'_>,
         texts: &mut TopicTexts,
@@ -321,8 +352,11 @@ impl PageBuilder<'_> {
         })))
     }
 
-    /// Adds a record.
-    pub(crate) fn take(&mut self, record: Arc<Record>) -> Taken {
+    fn position_of(record: &Arc<Record>) -> Position {
+        record.position()
+    }
+
+    fn take(&mut self, record: Arc<Record>) -> Taken {
         self.bytes += record.cost();
         self.page.records.push(record);
         let query = self.query;
@@ -333,6 +367,17 @@ impl PageBuilder<'_> {
         }
     }
 
+    fn offer(&mut self, record: &Arc<Record>) -> Taken {
+        match self.query.interest {
+            Some(interest) if !interest.admits(record) || record.is_over(self.now) => {
+                Taken::AndGoOn
+            }
+            _ => self.take(Arc::clone(record)),
+        }
+    }
+}
+
+impl PageBuilder<'_> {
     fn end(mut self, reached: Position) -> Page {
         self.page.reached = reached;
         self.page

@@ -5,15 +5,14 @@
 //! always the one of which it has seen the least, block by block.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use tidings_hub::{Position, ReadError, Record, Topic};
+use tidings_hub::{Position, ReadError, Topic};
 
 use crate::error::Fault;
 use crate::index::Posting;
 use crate::lanes::Lanes;
 use crate::limits::{POSTINGS_PAGE, READ_BLOCKS_MAX, SCAN_CHUNK_BYTES};
-use crate::read::{Budget, ONE_BLOCK_BYTES, PageBuilder, Taken};
+use crate::read::{Budget, ONE_BLOCK_BYTES, PageBuilder, Reader, Taken};
 use crate::record::TopicTexts;
 use crate::records::Records;
 use crate::run::Run;
@@ -132,14 +131,16 @@ impl Shared {
 
     /// Reads all runs. Returns the position at which the page ends, unless it can take more than
     /// all runs have.
-    pub(crate) fn scan_runs(
+    pub(crate) fn scan_runs<R: Reader>(
         &self,
-        read: &mut PageBuilder<'_>,
+        read: &mut R,
         lanes: &Lanes,
+        start: Position,
+        upto: Position,
         budget: &mut Budget,
     ) -> Result<Option<Position>, ReadError> {
-        let (start, upto) = (read.after, read.upto.min(lanes.upto));
-        let mut cursors: Vec<_> =
+        let upto = upto.min(lanes.upto);
+        let mut cursors: Vec<Cursor<'_, R>> =
             lanes.lanes.iter().map(|lane| Cursor::behind(start, lane)).collect();
         let mut texts = TopicTexts::default();
         if start >= upto {
@@ -148,9 +149,9 @@ impl Shared {
         loop {
             let seen = cursors.iter().map(|cursor| cursor.seen).min();
             let seen = seen.map_or(upto, |seen| seen.min(upto));
-            while let Some(record) = next_upto(&mut cursors, seen) {
-                let position = record.position();
-                if read.take(record) == Taken::AndFull {
+            while let Some(item) = next_upto(&mut cursors, seen) {
+                let position = R::position_of(&item);
+                if read.take(item) == Taken::AndFull {
                     return Ok(Some(position));
                 }
             }
@@ -166,27 +167,27 @@ impl Shared {
     }
 }
 
-/// The oldest record found, if it is not after `seen`.
-fn next_upto(cursors: &mut [Cursor<'_>], seen: Position) -> Option<Arc<Record>> {
-    let oldest = |cursor: &Cursor<'_>| cursor.found.front().map(|record| record.position());
+/// What was found of the oldest record, if that is not after `seen`.
+fn next_upto<R: Reader>(cursors: &mut [Cursor<'_, R>], seen: Position) -> Option<R::Item> {
+    let oldest = |cursor: &Cursor<'_, R>| cursor.found.front().map(R::position_of);
     let with_any = cursors.iter_mut().filter(|cursor| !cursor.found.is_empty());
     let cursor = with_any.min_by_key(|cursor| oldest(cursor))?;
     if oldest(cursor)? > seen { None } else { cursor.found.pop_front() }
 }
 
 /// A place in a lane.
-struct Cursor<'a> {
+struct Cursor<'a, R: Reader> {
     /// The run it is in, and those after it.
     runs: &'a [Run],
     /// Behind the blocks of the first run that were read, if any was.
     scanner: Option<Scanner<'a>>,
     /// Position up to which the lane has been looked at.
     seen: Position,
-    /// Records for the page up to there.
-    found: VecDeque<Arc<Record>>,
+    /// What the reader takes of the records up to there.
+    found: VecDeque<R::Item>,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a, R: Reader> Cursor<'a, R> {
     fn behind(start: Position, lane: &'a [Run]) -> Self {
         let runs = &lane[lane.partition_point(|run| run.last() <= start)..];
         let mut cursor = Self { runs, scanner: None, seen: start, found: VecDeque::new() };
@@ -204,7 +205,7 @@ impl<'a> Cursor<'a> {
     fn look(
         &mut self,
         shared: &Shared,
-        read: &PageBuilder<'_>,
+        read: &mut R,
         budget: &mut Budget,
         texts: &mut TopicTexts,
     ) -> Result<(), Fault> {

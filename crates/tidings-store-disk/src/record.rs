@@ -267,13 +267,13 @@ pub(crate) fn split(body: &[u8]) -> Option<(View<'_>, &[u8])> {
 pub(crate) struct View<'a> {
     flags: u8,
     visibility: Visibility,
-    kind: Kind,
+    pub(crate) kind: Kind,
     check: Option<Check>,
     ttl_s: Option<NonZeroU32>,
-    key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
     /// The bytes of text before a piece, and where in the data its value grows.
-    piece: Option<(u64, Option<&'a str>)>,
-    topic: &'a str,
+    pub(crate) piece: Option<(u64, Option<&'a str>)>,
+    pub(crate) topic: &'a str,
     /// The further topics in encoded form, without their count.
     alternates: &'a [u8],
     event_type: Option<&'a str>,

@@ -14,6 +14,7 @@ mod erase;
 mod faults;
 mod job_faults;
 mod older_index;
+mod opened_slots;
 mod reloads;
 mod rules;
 mod states;

@@ -12,11 +12,13 @@
 //! log has some, are looked up in the log ([`Slots::complete`]) once the first key is published, or
 //! somebody asks for a state; from then on they are kept, too. So a hub with neither pays nothing.
 
+mod notes;
 mod packed;
+mod table;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -25,9 +27,8 @@ use crate::draft::{Draft, Kind};
 use crate::error::ReadError;
 use crate::interest::Interest;
 use crate::key::Key;
-use crate::limits::SLOTS_READ_RECORDS;
+use crate::limits::{SLOTS_NOTES_MAX, SLOTS_READ_RECORDS};
 use crate::matcher::Matcher;
-use crate::piece::Piece;
 use crate::pointer::Pointer;
 use crate::position::Position;
 use crate::record::Record;
@@ -36,6 +37,9 @@ use crate::topic::Topic;
 use super::{Log, ReadQuery};
 
 use packed::Packed;
+use table::Table;
+
+pub use notes::{SlotNote, SlotNotes};
 
 /// The newest record of each slot of a log.
 #[derive(Debug, Default)]
@@ -75,7 +79,7 @@ pub struct Growing {
 
 #[derive(Debug, Default)]
 struct Held {
-    newest: HashMap<SlotHash, Packed, foldhash::fast::RandomState>,
+    newest: Table,
     /// The values of keys whose newest record is a piece.
     growing: HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
     /// Number of slots that are keys.
@@ -141,14 +145,9 @@ impl Slots {
         let keeps_all = held.keeps_all;
         for record in records {
             if (keeps_all || record.key.is_some())
-                && let Some(slot) = self.slot_of(record)
+                && let Some(note) = self.note_of(record)
             {
-                held.change(slot, |held| {
-                    held.note(slot, Packed::new(record, record.position()));
-                    if let Some(piece) = &record.piece {
-                        self.note_piece(held, slot, record, piece);
-                    }
-                });
+                held.apply(&note);
             }
         }
     }
@@ -161,6 +160,20 @@ impl Slots {
     ///
     /// [`ReadError::Away`] if the store cannot be read.
     pub fn complete(&self, store: &dyn Log) -> Result<(), ReadError> {
+        self.complete_by(store, SLOTS_READ_RECORDS)
+    }
+
+    /// The same for a store that is being opened, from which nothing is dropped or erased yet: so
+    /// the table can take in many notes at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Away`] if the store cannot be read.
+    pub fn complete_at_opening(&self, store: &dyn Log) -> Result<(), ReadError> {
+        self.complete_by(store, SLOTS_NOTES_MAX)
+    }
+
+    fn complete_by(&self, store: &dyn Log, notes_max: usize) -> Result<(), ReadError> {
         if self.is_whole() {
             return Ok(());
         }
@@ -180,19 +193,11 @@ impl Slots {
         self.write().purge(first.previous());
         let mut after = first.previous();
         let mut attempts = 0;
+        let mut notes = SlotNotes::new(self);
         while after < upto {
-            let page = store.read(&ReadQuery {
-                after,
-                upto,
-                told: upto,
-                interest: None,
-                records_max: SLOTS_READ_RECORDS,
-                bytes_max: usize::MAX,
-            });
-            match page {
-                Ok(page) => {
-                    self.note(&page.records);
-                    after = page.reached;
+            match store.note_slots(after, upto, &mut notes) {
+                Ok(reached) => {
+                    after = reached;
                     attempts = 0;
                 }
                 // What is derived from the log, a store makes again after the first attempt.
@@ -201,9 +206,15 @@ impl Slots {
                 Err(ReadError::Expired { lost, .. }) => after = after.max(lost),
                 Err(error) => return Err(error),
             }
+            if notes.count() >= notes_max || after >= upto {
+                self.take_in(&mut notes);
+            }
         }
         // Retention may have dropped some of them meanwhile.
-        self.forget_before(store.bounds().first);
+        let now_first = store.bounds().first;
+        if now_first > first {
+            self.forget_before(now_first);
+        }
         self.write().is_whole = true;
         Ok(())
     }
@@ -215,7 +226,7 @@ impl Slots {
 
     /// The newest record of a key that is still there.
     pub fn newest(&self, topic: &Topic, key: &Key) -> Option<Newest> {
-        let slot = self.hash(topic, KEY, key.as_str());
+        let slot = self.hash(topic.as_str(), KEY, key.as_str());
         let held = self.read();
         let newest = held.newest.get(&slot)?;
         let (is_removal, is_piece) = (newest.is_removal(), newest.is_piece());
@@ -257,30 +268,6 @@ impl Slots {
         self.hashers[0].hash_one(at)
     }
 
-    /// Notes a piece that is the newest record of its slot, or an older one.
-    fn note_piece(&self, held: &mut Held, slot: SlotHash, record: &Record, piece: &Piece) {
-        let (position, at) = (record.position(), self.hash_of_place(piece.at.as_ref()));
-        if held.newest.get(&slot).is_none_or(|newest| newest.position() != position) {
-            return;
-        }
-        let own = record.text_at(piece.at.as_ref()).map_or(0, |text| text.len() as u64);
-        let bytes = piece.from + own;
-        match held.growing.entry(slot) {
-            Entry::Vacant(entry) if piece.from == 0 => {
-                entry.insert(Growing { first: position, bytes, at });
-            }
-            // What it continues is gone.
-            Entry::Vacant(_) => held.cut = held.cut.max(position),
-            Entry::Occupied(mut entry) => {
-                let value = entry.get_mut();
-                if piece.from == 0 {
-                    value.first = position;
-                }
-                (value.bytes, value.at) = (bytes, at);
-            }
-        }
-    }
-
     /// Number of keys that have records, also of those whose newest record removed them.
     pub fn keys(&self) -> usize {
         self.read().keys
@@ -288,7 +275,7 @@ impl Slots {
 
     /// Number of keys of `topic` that have a value.
     pub fn keys_of(&self, topic: &Topic) -> u64 {
-        let tag = self.hash(topic, KEY, "").tag();
+        let tag = self.hash(topic.as_str(), KEY, "").tag();
         self.read().live.get(&tag).copied().map_or(0, u64::from)
     }
 
@@ -401,8 +388,8 @@ impl Slots {
                 after = page.reached;
                 self.note(&page.records);
             }
-            let slot = self.hash(topic, NO_KEY, "");
-            if self.read().newest.contains_key(&slot) {
+            let slot = self.hash(topic.as_str(), NO_KEY, "");
+            if self.read().newest.get(&slot).is_some() {
                 break;
             }
         }
@@ -434,28 +421,8 @@ impl Slots {
 
     /// The slot of a record; `None` if no reader gets it, or if it stands for nothing.
     pub fn slot_of(&self, draft: &Draft) -> Option<SlotHash> {
-        let (what, key) = match (draft.kind, &draft.key) {
-            (Kind::Event | Kind::Removal | Kind::LateRemoval, Some(key)) => (KEY, key.as_str()),
-            (Kind::Event, None) => (NO_KEY, ""),
-            (Kind::LastEvent | Kind::End, _) => (END, ""),
-            (Kind::Removal | Kind::LateRemoval, None)
-            | (Kind::SilentEnd | Kind::Note | Kind::Erasure | Kind::Erased, _) => {
-                return None;
-            }
-        };
-        Some(self.hash(&draft.topic, what, key))
-    }
-
-    fn hash(&self, topic: &Topic, what: u8, key: &str) -> SlotHash {
-        let [first, second] = self.hashers.each_ref().map(|hasher| {
-            let mut hasher = hasher.build_hasher();
-            topic.as_str().hash(&mut hasher);
-            let of_topic = hasher.finish();
-            what.hash(&mut hasher);
-            key.hash(&mut hasher);
-            (hasher.finish(), of_topic)
-        });
-        SlotHash([first.0, second.0 & !TAG | second.1 & TAG])
+        let key = draft.key.as_ref().map(|key| key.as_str());
+        self.slot(draft.kind, draft.topic.as_str(), key)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Held> {

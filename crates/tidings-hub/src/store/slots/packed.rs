@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::draft::Draft;
+use crate::draft::Kind;
 use crate::position::Position;
 
 use super::{Growing, SlotHash};
@@ -16,10 +16,10 @@ const IS_REMOVAL: u64 = 1 << 63;
 const FLAGS: u64 = IS_PIECE | IS_KEY | IS_REMOVAL;
 
 impl Packed {
-    pub(super) fn new(draft: &Draft, position: Position) -> Self {
-        let key = if draft.key.is_some() { IS_KEY } else { 0 };
-        let removal = if draft.kind.is_removal() { IS_REMOVAL } else { 0 };
-        let piece = if draft.piece.is_some() { IS_PIECE } else { 0 };
+    pub(super) fn of(kind: Kind, is_key: bool, is_piece: bool, position: Position) -> Self {
+        let key = if is_key { IS_KEY } else { 0 };
+        let removal = if kind.is_removal() { IS_REMOVAL } else { 0 };
+        let piece = if is_piece { IS_PIECE } else { 0 };
         Self(position.get() | key | removal | piece)
     }
 

@@ -1,0 +1,239 @@
+//! The table of newest records of a log that was opened. It is made from what is stored, and no
+//! record is made for it; a table that is made from the records must be the same.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tidings_hub::{
+    Appended, Bounds, Catalog, Erase, Eraser as _, Erasing, Health, LogIdentity, Page, Piece,
+    Pointer, Slots,
+};
+
+use super::*;
+use crate::disk::Disk as _;
+
+/// Number of logs.
+const SEEDS: u64 = 12;
+
+#[test]
+fn the_table_of_an_opened_log_is_that_of_its_records() {
+    let mut seen = Seen::default();
+    for seed in 1..=SEEDS {
+        eprintln!("seed {seed}");
+        let mut dice = Dice(seed);
+        let config = match seed % 3 {
+            0 => small(u64::MAX),
+            1 => small(64 << 10),
+            _ => rules::with_rules(rules::some_rules()),
+        };
+        let mut disk = SimulatedDisk::new(seed);
+        let mut lengths = HashMap::new();
+        for life in 0..4 {
+            let store = Arc::new(open(&disk, &config).unwrap());
+            compare(&store, &mut seen);
+            for batch in 0..20 {
+                let drafts = (0..=dice.below(8)).map(|_| keyed(&mut dice, &mut lengths));
+                let now = at(life * 1_000 + batch * 50);
+                store.append(drafts.collect(), now).unwrap();
+                if dice.one_in(12) {
+                    erase(&store, &mut dice);
+                }
+            }
+            if dice.one_in(2) {
+                rules::keep(&store);
+            }
+            store.wait_for_background();
+            let store = Arc::into_inner(store).unwrap();
+            match dice.below(4) {
+                0 => drop(store),
+                1 => disk = disk.after_kill(),
+                2 => disk = disk.after_power_cut(),
+                // Without indexes, or with some of them.
+                _ => {
+                    drop(store);
+                    for (name, _) in disk.contents() {
+                        let is_index = name.ends_with(".index") || name.ends_with(".runx");
+                        if is_index && !dice.one_in(3) {
+                            disk.remove(&name).unwrap();
+                        }
+                    }
+                }
+            }
+        }
+        compare(&Arc::new(open(&disk, &config).unwrap()), &mut seen);
+    }
+    assert!(seen.keys > 0 && seen.removed > 0 && seen.growing > 0 && seen.cut > 0, "{seen:?}");
+    assert!(seen.superseded > 0 && seen.erased > 0 && seen.runs > 0, "{seen:?}");
+}
+
+/// What the logs had. A test of what is never there would pass, too.
+#[derive(Debug, Default)]
+struct Seen {
+    keys: usize,
+    removed: usize,
+    growing: usize,
+    cut: usize,
+    superseded: usize,
+    erased: usize,
+    runs: usize,
+}
+
+fn compare(store: &Arc<DiskStore>, seen: &mut Seen) {
+    let (opened, by_records) = (store.slots(), Slots::default());
+    by_records.complete(&ByRecords(Arc::clone(store))).unwrap();
+    // A log without keys is not looked up when it is opened.
+    opened.complete(&**store).unwrap();
+    assert_eq!(opened.keys(), by_records.keys());
+    assert_eq!(opened.erased(), by_records.erased());
+    assert_eq!(opened.purged(), by_records.purged());
+    assert_eq!(opened.cut(), by_records.cut());
+    let places = [None, Some(Pointer::new("/text").unwrap())];
+    for (topic, key) in (0..9).flat_map(|topic| (0..4).map(move |key| (topic, key))) {
+        let (topic, key) = (topic_of(topic), key_of(key));
+        let newest = |slots: &Slots| {
+            slots.newest(&topic, &key).map(|newest| {
+                let growing = newest.growing.map(|value| {
+                    let at = places.each_ref().map(|at| slots.grows_at(&value, at.as_ref()));
+                    (value.first, value.bytes, at)
+                });
+                (newest.position, newest.is_removal, newest.is_piece, growing)
+            })
+        };
+        let found = newest(opened);
+        assert_eq!(found, newest(&by_records), "{key} of {topic}");
+        assert_eq!(opened.keys_of(&topic), by_records.keys_of(&topic), "keys of {topic}");
+        if let Some((_, is_removal, is_piece, growing)) = found {
+            seen.keys += 1;
+            seen.removed += usize::from(is_removal);
+            seen.growing += usize::from(growing.is_some());
+            seen.cut += usize::from(is_piece && growing.is_none());
+        }
+    }
+    let records = all_that_is_there(store);
+    let erased = records.iter().rev().find(|record| record.kind == Kind::Erased);
+    let erased = erased.map_or(Position::ZERO, |record| record.position());
+    assert_eq!(opened.erased(), erased);
+    for record in records {
+        let position = record.position();
+        let newer = opened.superseded_by(&record, position);
+        assert_eq!(newer, by_records.superseded_by(&record, position), "{record:?}");
+        let stands =
+            |slots: &Slots| slots.slot_of(&record).map(|slot| slots.stands(slot, position));
+        assert_eq!(stands(opened), stands(&by_records), "{record:?}");
+        seen.superseded += usize::from(newer.is_some());
+        seen.erased += usize::from(record.kind == Kind::Erased);
+    }
+    seen.runs += store.shared.read_state().lanes.runs().count();
+}
+
+fn all_that_is_there(store: &DiskStore) -> Vec<Arc<Record>> {
+    let (mut records, mut after, head) = (Vec::new(), Position::ZERO, store.bounds().head);
+    while after < head {
+        let query = ReadQuery { after, upto: head, told: head, ..ReadQuery::everything() };
+        let page = store.read(&query).unwrap();
+        after = page.reached;
+        records.extend(page.records);
+    }
+    records
+}
+
+/// An event of any kind, most with a key, and of those many a piece.
+fn keyed(dice: &mut Dice, lengths: &mut HashMap<(Topic, Key), u64>) -> Draft {
+    let topic = topic_of(dice.below(9));
+    let text = "x".repeat(dice.below(200) as usize);
+    if dice.one_in(4) {
+        let mut draft = Draft::new(topic, text);
+        draft.kind = match dice.below(8) {
+            0 => Kind::End,
+            1 => Kind::LastEvent,
+            2 => Kind::SilentEnd,
+            _ => Kind::Event,
+        };
+        return draft;
+    }
+    let key = key_of(dice.below(4));
+    let length = lengths.entry((topic.clone(), key.clone())).or_default();
+    let mut draft = Draft::new(topic, text);
+    draft.key = Some(key);
+    match dice.below(6) {
+        0 => (draft.kind, *length) = (Kind::Removal, 0),
+        1 => *length = draft.data.len() as u64,
+        2 => {
+            draft.data = format!("{{\"text\":\"{}\"}}", draft.data).into();
+            let at = Some(Pointer::new("/text").unwrap());
+            draft.piece = Some(Box::new(Piece { at, from: 0 }));
+            *length = 0;
+        }
+        _ => {
+            draft.piece = Some(Box::new(Piece { at: None, from: *length }));
+            *length += draft.data.len() as u64;
+        }
+    }
+    draft
+}
+
+fn erase(store: &DiskStore, dice: &mut Dice) {
+    let bounds = store.bounds();
+    let what = match dice.below(3) {
+        0 => Erasing::Key(key_of(dice.below(4))),
+        _ => {
+            let near = |dice: &mut Dice| bounds.head.get() - dice.below(30).min(bounds.head.get());
+            Erasing::At((0..20).map(|_| Position::new(near(dice))).collect())
+        }
+    };
+    let erase = Erase { topic: topic_of(dice.below(9)), what, upto: bounds.head };
+    store.erase(&erase, &|| true).unwrap();
+}
+
+fn topic_of(number: u64) -> Topic {
+    Topic::new(format!("topic/{number}")).unwrap()
+}
+
+fn key_of(number: u64) -> Key {
+    Key::new(&format!("key-{number}")).unwrap()
+}
+
+/// The same log. Whoever looks up its slots gets whole records, as from a log of any kind.
+struct ByRecords(Arc<DiskStore>);
+
+impl Log for ByRecords {
+    fn identity(&self) -> &LogIdentity {
+        self.0.identity()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.0.bounds()
+    }
+
+    fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
+        self.0.append(drafts, now)
+    }
+
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.0.read(query)
+    }
+
+    fn wait(&self, after: Position, timeout: Duration) -> Position {
+        self.0.wait(after, timeout)
+    }
+
+    fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
+        self.0.retain(now)
+    }
+
+    fn note_time(&self, now: Timestamp) {
+        self.0.note_time(now);
+    }
+
+    fn health(&self) -> Health {
+        self.0.health()
+    }
+
+    fn catalog(&self) -> &dyn Catalog {
+        self.0.catalog()
+    }
+
+    fn slots(&self) -> &Slots {
+        self.0.slots()
+    }
+}
