@@ -41,18 +41,23 @@ impl Record {
         Self { rewritten: true, ..self }
     }
 
+    /// The same place, time and check with another draft.
+    pub(crate) fn with_draft(&self, draft: Draft) -> Self {
+        Self { draft, ..*self }
+    }
+
     /// The same with the whole value of its key, `data`, in place of a piece of it.
     pub(crate) fn with_whole(&self, data: Box<str>) -> Self {
         let event_type = self.draft.event_type.clone();
         let retry_ms = self.draft.retry_ms;
         let draft = Draft { event_type, retry_ms, data, ..self.without_data() };
-        Self { draft, ..*self }
+        self.with_draft(draft)
     }
 
     /// In place of a piece of a value that is no longer whole: its key is removed.
     pub(crate) fn as_removal(&self) -> Self {
         let draft = Draft { kind: Kind::Removal, ..self.without_data() };
-        Self { draft, ..*self }.rewritten()
+        self.with_draft(draft).rewritten()
     }
 
     /// An event with the same key, for the same readers.

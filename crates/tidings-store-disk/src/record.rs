@@ -5,18 +5,17 @@
 //! the payload have variable length (LEB128: seven bits a byte, lowest first), and texts are
 //! preceded by their length as such a number.
 //!
-//! An erased record keeps its length: two bytes say that it is one, then comes its mark, if it has
-//! one, and zeros to the end.
-//!
 //! Position and time are in the block's header. A record of a copy has, after its flags, the check
 //! that it has in the log it is a copy of.
+
+mod erased;
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use tidings_hub::{
-    Check, Draft, ERASED_ID_BYTES, EventId, EventType, Key, Kind, Piece, Pointer, Topic, Visibility,
-};
+use tidings_hub::{Check, Draft, EventId, EventType, Key, Kind, Piece, Pointer, Topic, Visibility};
+
+pub(crate) use erased::erase;
 
 const PRIVATE: u8 = 1;
 const ENDS_TOPIC: u8 = 2;
@@ -54,11 +53,6 @@ const GROWS_AT: u64 = 16;
 /// Further flag: everything before the record on its topic was erased.
 const ERASES: u64 = 32;
 
-/// The two bytes with which an erased record begins: no other one has this visibility.
-const ERASED: [u8; 2] = [MORE, 3];
-/// The same if its mark follows: see [`tidings_hub::erased_id`].
-const ERASED_WITH_MARK: [u8; 2] = [MORE, 7];
-
 /// Whether only versions that know further flags can read the record: they come with [format
 /// 2](crate::format).
 pub(crate) fn needs_format_2(draft: &Draft) -> bool {
@@ -95,10 +89,9 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
     if draft.kind == Kind::Erased {
-        let bytes = draft.id.as_ref().map_or(0, |_| ERASED_ID_BYTES) + ERASED.len();
-        buffer.resize(start + 4 + bytes, 0);
-        erase(draft, &mut buffer[start + 4..]);
-        buffer[start] = bytes as u8;
+        erased::append(draft, check, buffer);
+        let length = (buffer.len() - start - 4) as u32;
+        buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
         return;
     }
     let more = more_flags(draft, check.is_some());
@@ -156,28 +149,6 @@ pub(crate) fn encode(draft: &Draft, check: Option<Check>, buffer: &mut Vec<u8>) 
     buffer.extend_from_slice(draft.data.as_bytes());
     let length = u32::try_from(buffer.len() - start - 4).expect("an append is bounded below 4 GiB");
     buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
-}
-
-/// Makes `record`, an encoded record without its length, what `erased` says, in as many bytes.
-pub(crate) fn erase(erased: &Draft, record: &mut [u8]) {
-    if erased.kind != Kind::Erased {
-        // The end of a topic without an event, whose payload is zeros.
-        let mut bytes = Vec::new();
-        encode(erased, None, &mut bytes);
-        let bytes = &bytes[4..];
-        record[..bytes.len()].copy_from_slice(bytes);
-        record[bytes.len()..].fill(0);
-        return;
-    }
-    record.fill(0);
-    let mark = erased.id.as_ref().map(|id| id.as_str().as_bytes());
-    match mark.filter(|mark| ERASED.len() + mark.len() <= record.len()) {
-        Some(mark) => {
-            record[..2].copy_from_slice(&ERASED_WITH_MARK);
-            record[2..2 + mark.len()].copy_from_slice(mark);
-        }
-        None => record[..2].copy_from_slice(&ERASED),
-    }
 }
 
 /// The byte that follows the flags, for the drafts that need it.
@@ -406,17 +377,12 @@ impl<'a> View<'a> {
     }
 
     fn parse_erased(bytes: &'a [u8]) -> Option<Self> {
-        let (first, rest) = bytes.split_first_chunk::<2>()?;
-        let id = match *first {
-            ERASED => None,
-            ERASED_WITH_MARK => Some(std::str::from_utf8(rest.get(..ERASED_ID_BYTES)?).ok()?),
-            _ => return None,
-        };
+        let (check, id) = erased::parse(bytes)?;
         Some(Self {
             flags: 0,
             visibility: Visibility::ByTopic,
             kind: Kind::Erased,
-            check: None,
+            check,
             ttl_s: None,
             key: None,
             piece: None,

@@ -160,7 +160,7 @@ impl Record {
     /// [`Draft::erased`], at the place of this record.
     #[must_use]
     pub fn erased(&self, with_topic: bool) -> Self {
-        Self::new((**self).erased(with_topic), self.position(), self.time()).rewritten()
+        self.with_draft((**self).erased(with_topic)).rewritten()
     }
 }
 

@@ -144,7 +144,14 @@ fn remade(
         let draft = entry.view.head(&mut texts).ok_or_else(unreadable)?;
         if what.takes(&draft, entry.position) {
             let at = entry.raw.as_ptr() as usize - block.body.as_ptr() as usize;
-            found.push((at, Record::new(draft, entry.position, entry.time)));
+            let record = Record::new(draft, entry.position, entry.time);
+            found.push((
+                at,
+                match entry.view.check() {
+                    Some(check) => record.with_check(check),
+                    None => record,
+                },
+            ));
         }
     }
     if found.is_empty() {
@@ -156,7 +163,7 @@ fn remade(
     for (at, record) in found {
         let length = block::u32_at(body, at) as usize;
         let erased = Draft::erased(&record, what.what == Erasing::All);
-        record::erase(&erased, &mut body[at + 4..at + 4 + length]);
+        record::erase(&erased, record.mark().check, &mut body[at + 4..at + 4 + length]);
         records.push(record);
     }
     let header = block::Header { body_crc: crc32fast::hash(body), ..block.header };
