@@ -31,7 +31,8 @@ use crate::committer::{Committer, Maxima};
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
-use crate::fanout;
+use crate::fanout::{self, Fanout};
+use crate::forgetting::Forgetting;
 use crate::limits::{
     DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
     RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
@@ -151,6 +152,7 @@ struct Inner {
     questions: Arc<Semaphore>,
     pings: Arc<Semaphore>,
     recent: Recent,
+    forgetting: Arc<Forgetting>,
     head: watch::Sender<Position>,
     head_proof: Arc<tokio::sync::Mutex<Option<find::HeadProof>>>,
     stopping: AtomicBool,
@@ -177,6 +179,8 @@ impl Engine {
         for _ in 0..config.shards.max(1) {
             pollers.push(Poller::new().map_err(StartError::Resources)?);
         }
+        let questions = Arc::new(Semaphore::new(QUESTIONS_MAX));
+        let forgetting = Arc::new(Forgetting::new(bounds.head, Arc::clone(&questions)));
         let mailboxes = pollers.iter().map(|poller| Arc::new(Mailbox::new(poller.bell())));
         let inner = Arc::new(Inner {
             clock: Clock::start(),
@@ -192,9 +196,10 @@ impl Engine {
             next_connection: AtomicU64::new(0),
             closed_connections: Arc::default(),
             reads: Arc::new(Semaphore::new(STORE_READS_MAX)),
-            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            questions,
             pings: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             recent: Recent::starting_after(bounds.head),
+            forgetting,
             head: watch::Sender::new(bounds.head),
             head_proof: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -208,6 +213,9 @@ impl Engine {
         });
         let engine = Self { inner, topic_share: None };
         engine.start_threads(pollers)?;
+        if let Some(shared) = engine.inner.store.shared() {
+            shared.set_readers(Arc::<Forgetting>::clone(&engine.inner.forgetting));
+        }
         Ok(engine)
     }
 
@@ -244,9 +252,11 @@ impl Engine {
         }
         let fanout = Arc::clone(inner);
         self.spawn("fanout", move || {
-            let Inner { store, mailboxes, recent, head: watched, counters, stopping, .. } =
-                &*fanout;
-            fanout::run(&**store, head, mailboxes, recent, watched, counters, stopping);
+            let Inner { store, mailboxes, recent, forgetting, counters, stopping, .. } = &*fanout;
+            let (store, watched) = (&**store, &fanout.head);
+            let on =
+                Fanout { store, mailboxes, recent, forgetting, head: watched, counters, stopping };
+            fanout::run(&on, head);
         })?;
         let committer = Arc::clone(inner);
         self.spawn("committer", move || {

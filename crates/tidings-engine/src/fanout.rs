@@ -16,26 +16,32 @@ use tidings_hub::{Log, Mark, Position, ReadError, with_causes};
 use tokio::sync::watch;
 
 use crate::counters::Counters;
+use crate::forgetting::Forgetting;
 use crate::frames::next_batch;
 use crate::limits::{MAILBOX_PATIENCE, TAIL_PATIENCE, UNHEARD_NAP};
 use crate::mailbox::Mailbox;
 use crate::recent::Recent;
 
-/// The thread: follows the tail of `store` from `after` until `stopping`.
-pub(crate) fn run(
-    store: &dyn Log,
-    mut after: Position,
-    mailboxes: &[Arc<Mailbox>],
-    recent: &Recent,
-    head: &watch::Sender<Position>,
-    counters: &Counters,
-    stopping: &AtomicBool,
-) {
+/// What the thread works on.
+pub(crate) struct Fanout<'a> {
+    pub(crate) store: &'a dyn Log,
+    pub(crate) mailboxes: &'a [Arc<Mailbox>],
+    pub(crate) recent: &'a Recent,
+    pub(crate) forgetting: &'a Forgetting,
+    pub(crate) head: &'a watch::Sender<Position>,
+    pub(crate) counters: &'a Counters,
+    pub(crate) stopping: &'a AtomicBool,
+}
+
+/// The thread: follows the tail of the store from `after` until it is stopped.
+pub(crate) fn run(on: &Fanout<'_>, mut after: Position) {
+    let Fanout { store, mailboxes, recent, forgetting, head, counters, stopping } = *on;
     // Workers whose mailboxes were full: the next batches are offered to them without waiting,
     // until there is room.
     let mut left_behind = vec![false; mailboxes.len()];
     let mut is_failing = false;
     while !stopping.load(Ordering::Acquire) {
+        forgetting.passed(after, recent, mailboxes);
         if store.wait(after, TAIL_PATIENCE) <= after {
             continue;
         }

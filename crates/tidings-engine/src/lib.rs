@@ -22,6 +22,7 @@ mod counters;
 mod engine;
 mod error;
 mod fanout;
+mod forgetting;
 mod frames;
 mod histogram;
 mod hook;

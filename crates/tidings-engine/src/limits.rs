@@ -228,6 +228,10 @@ pub const DOOMED_MAX: usize = 65_536;
 /// back.
 pub const ERASURES_MAX: usize = 64;
 
+/// Erasures of which workers have yet to hear, carried out in the copy of a shared log. At the
+/// edge: they forget the records of all topics.
+pub const FORGETTING_MAX: usize = 64;
+
 /// Records read at once to see whether a key has other events.
 pub const ERASE_READ_RECORDS: usize = 4096;
 

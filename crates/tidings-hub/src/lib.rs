@@ -104,11 +104,11 @@ pub use shard::{
 };
 pub use start::{Outcome, ResetReason, Resolved, Start};
 pub use store::{
-    Appended, Bounds, Catalog, CheckError, ERASED_ID_BYTES, Erase, EraseError, Erased, Eraser,
-    Erasing, Fate, Following, Growing, HeadSignal, Health, IsFetching, Log, LogIdentity,
+    Appended, Bounds, Catalog, CheckError, CopyReaders, ERASED_ID_BYTES, Erase, EraseError, Erased,
+    Eraser, Erasing, Fate, Following, Growing, HeadSignal, Health, IsFetching, Log, LogIdentity,
     MemoryStore, Newest, Page, ReadQuery, RecentRecords, Repeats, Retained, RetainedByRule,
     SharedLog, SlotHash, SlotNote, SlotNotes, Slots, StatePage, StatePoll, StateRead, TopicState,
-    erased_id, erased_key, was_erased,
+    erased_id, erased_key, where_erased,
 };
 pub use stream_form::{ControlStyle, EventForm, StreamForm};
 pub use subscriber::SubscriberId;

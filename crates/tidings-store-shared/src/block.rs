@@ -5,8 +5,8 @@
 //! | bytes | what |
 //! |---|---|
 //! | 4 | [`MAGIC`] |
-//! | 2 | version, [`VERSION`] |
-//! | 1 | kind: 0 events, 1 barrier, 2 rename, 3 lost ids |
+//! | 2 | version, [`VERSION`]; of an erasure [`VERSION_OF_ERASURES`] |
+//! | 1 | kind: 0 events, 1 barrier, 2 rename, 3 lost ids, 4 erasure |
 //! | 1 | zero |
 //! | 6 | epoch |
 //! | 8 | position of the first record, or of the next one to come |
@@ -14,22 +14,28 @@
 //! | 8 | time of the records, in milliseconds since 1970 |
 //! | 16 | hash of the last valid block before this one |
 //! | 16 | nonce |
-//! | … | records, in the form that the disk store gives them; or [`Rename`], or [`LostIds`] |
+//! | … | records, in the form that the disk store gives them; or [`Rename`], [`LostIds`], `Erase` |
 //! | 4 | CRC-32 of everything before |
 
 use bytes::Bytes;
-use tidings_hub::{Draft, Epoch, EventId, FormerName, Position, Timestamp};
+use tidings_hub::{Draft, Epoch, Erase, EventId, FormerName, Position, Timestamp};
 use tidings_store_disk::{decode_drafts, encode_draft};
 
+use crate::erase_form;
 use crate::hash::BlockHash;
 use crate::journal::Nonce;
+use crate::reader::{Reader, Unreadable};
 
 const MAGIC: [u8; 4] = *b"TShB";
 const VERSION: u16 = 1;
+/// A hub that cannot erase must not pass over an erasure, so it gets a version that such a hub does
+/// not know.
+const VERSION_OF_ERASURES: u16 = 2;
 const KIND_EVENTS: u8 = 0;
 const KIND_BARRIER: u8 = 1;
 const KIND_RENAME: u8 = 2;
 const KIND_LOST: u8 = 3;
+const KIND_ERASE: u8 = 4;
 const CRC_BYTES: usize = 4;
 
 /// Bytes of a block besides its records.
@@ -64,6 +70,8 @@ pub enum Content {
     /// More ids that were lost at an earlier fork: those of a hub that had followed further than
     /// the one that wrote the rename.
     Lost(LostIds),
+    /// Which records before it every hub has to erase from its copy.
+    Erase(Erase),
 }
 
 /// The content of a block that gives a new name to a log that lost its end.
@@ -93,15 +101,6 @@ pub struct LostIds {
     pub more: bool,
 }
 
-/// Why bytes are not a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
-    /// Something else wrote them, or they are damaged.
-    NoBlock,
-    /// A newer version of the program wrote them. They must not be skipped.
-    Version(u16),
-}
-
 impl Block {
     /// The position after its last record.
     pub fn next(&self) -> Position {
@@ -112,7 +111,7 @@ impl Block {
     pub fn count(&self) -> usize {
         match &self.content {
             Content::Events(drafts) => drafts.len(),
-            Content::Barrier | Content::Rename(_) | Content::Lost(_) => 0,
+            Content::Barrier | Content::Rename(_) | Content::Lost(_) | Content::Erase(_) => 0,
         }
     }
 
@@ -127,11 +126,13 @@ impl Block {
             Content::Barrier => KIND_BARRIER,
             Content::Rename(_) => KIND_RENAME,
             Content::Lost(_) => KIND_LOST,
+            Content::Erase(_) => KIND_ERASE,
         };
+        let version = if kind == KIND_ERASE { VERSION_OF_ERASURES } else { VERSION };
         let count = u32::try_from(self.count()).expect("a block is bounded far below that");
         let mut bytes = Vec::with_capacity(OVERHEAD_BYTES + 256);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
         bytes.extend_from_slice(&[kind, 0]);
         bytes.extend_from_slice(self.epoch.as_str().as_bytes());
         bytes.extend_from_slice(&self.first.get().to_le_bytes());
@@ -149,6 +150,7 @@ impl Block {
             Content::Barrier => {}
             Content::Rename(rename) => rename.encode(&mut bytes),
             Content::Lost(lost) => lost.encode(&mut bytes),
+            Content::Erase(erase) => erase_form::encode(erase, &mut bytes),
         }
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -170,10 +172,10 @@ impl Block {
             return Err(Unreadable::NoBlock);
         }
         let version = u16::from_le_bytes(rest.take()?);
-        if version != VERSION {
+        let [kind, _] = rest.take()?;
+        if version != VERSION && (version, kind) != (VERSION_OF_ERASURES, KIND_ERASE) {
             return Err(Unreadable::Version(version));
         }
-        let [kind, _] = rest.take()?;
         let epoch = rest.epoch()?;
         let first = Position::new(rest.number()?);
         let count = u32::from_le_bytes(rest.take()?) as usize;
@@ -186,6 +188,9 @@ impl Block {
             KIND_BARRIER if body.is_empty() => Content::Barrier,
             KIND_RENAME => Content::Rename(Rename::decode(Reader(body))?),
             KIND_LOST => Content::Lost(LostIds::decode(Reader(body))?),
+            KIND_ERASE if version == VERSION_OF_ERASURES => {
+                Content::Erase(erase_form::decode(Reader(body))?)
+            }
             _ => return Err(Unreadable::NoBlock),
         };
         let block = Self { epoch, first, time, prev, nonce, content };
@@ -241,31 +246,6 @@ impl LostIds {
     }
 }
 
-/// The rest of the bytes being decoded.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Unreadable::NoBlock)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn number(&mut self) -> Result<u64, Unreadable> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn text(&mut self, bytes: usize) -> Result<&'a str, Unreadable> {
-        let (text, rest) = self.0.split_at_checked(bytes).ok_or(Unreadable::NoBlock)?;
-        self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| Unreadable::NoBlock)
-    }
-
-    fn epoch(&mut self) -> Result<Epoch, Unreadable> {
-        Epoch::parse(self.text(Epoch::LENGTH)?).map_err(|_| Unreadable::NoBlock)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -273,7 +253,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use tidings_hub::{Kind, Topic, Visibility};
+    use tidings_hub::{Erasing, Key, Kind, Topic, Visibility};
 
     fn block(content: Content) -> Block {
         Block {
@@ -286,7 +266,12 @@ mod tests {
         }
     }
 
-    fn blocks() -> [Block; 4] {
+    fn erasing(what: Erasing) -> Content {
+        let topic = Topic::new("users/7").unwrap();
+        Content::Erase(Erase { topic, what, upto: Position::new(41) })
+    }
+
+    fn blocks() -> [Block; 7] {
         let draft = Draft {
             id: Some(EventId::new("urn:x:1").unwrap()),
             once: true,
@@ -307,6 +292,9 @@ mod tests {
             Content::Barrier,
             Content::Rename(rename),
             Content::Lost(lost),
+            erasing(Erasing::All),
+            erasing(Erasing::At(vec![Position::new(7), Position::new(9)])),
+            erasing(Erasing::Key(Key::new("ann ü").unwrap())),
         ]
         .map(block)
     }
@@ -334,12 +322,21 @@ mod tests {
 
     #[test]
     fn a_block_of_another_version_is_distinguished_from_one_that_is_none() {
-        let mut bytes = block(Content::Barrier).encode().to_vec();
-        bytes[4] = 2;
-        let end = bytes.len() - CRC_BYTES;
-        let crc = crc32fast::hash(&bytes[..end]);
-        bytes[end..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(Block::decode(&bytes), Err(Unreadable::Version(2)));
+        for (version, content) in [(2, Content::Barrier), (3, erasing(Erasing::All))] {
+            let mut bytes = block(content).encode().to_vec();
+            bytes[4] = version;
+            let end = bytes.len() - CRC_BYTES;
+            let crc = crc32fast::hash(&bytes[..end]);
+            bytes[end..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(Block::decode(&bytes), Err(Unreadable::Version(version.into())));
+        }
+    }
+
+    #[test]
+    fn a_version_that_cannot_erase_does_not_know_the_block_of_an_erasure() {
+        let bytes = block(erasing(Erasing::All)).encode();
+        assert_eq!(bytes[4..6], [2, 0], "every earlier one stops at any version but 1");
+        assert_eq!(block(Content::Barrier).encode()[4..6], [1, 0], "others are as before");
     }
 
     #[test]
@@ -352,10 +349,11 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(
             body in proptest::collection::vec(any::<u8>(), 0..200),
-            kind in 0_u8..5,
+            kind in 0_u8..6,
         ) {
             // With a head and a checksum that are right, the rest is reached.
             let mut bytes = block(Content::Barrier).encode().to_vec();
+            bytes[4] = if kind == KIND_ERASE { 2 } else { 1 };
             bytes[6] = kind;
             bytes.truncate(bytes.len() - CRC_BYTES);
             bytes.extend_from_slice(&body);

@@ -59,7 +59,9 @@ impl Chain {
         // A rename has the new name, and says which one it continues.
         let continued = match &block.content {
             Content::Rename(rename) => rename.former.first().map(|name| name.epoch),
-            Content::Events(_) | Content::Barrier | Content::Lost(_) => Some(block.epoch),
+            Content::Events(_) | Content::Barrier | Content::Lost(_) | Content::Erase(_) => {
+                Some(block.epoch)
+            }
         };
         let rules = [
             (block.prev == self.hash, Misfit::Predecessor),

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use tidings_hub::{Epoch, Position, Timestamp};
 
 use crate::chain::Chain;
+use crate::erasures::sync_folder;
 use crate::hash::BlockHash;
 use crate::journal::Seq;
 use crate::limits::{CURSOR_BLOCKS, CURSOR_MARK_EVERY, CURSOR_MARKS_MAX};
+use crate::mistake::Mistake;
 
 /// The name of the file.
 const FILE: &str = "cursor";
@@ -96,6 +98,25 @@ impl Cursor {
         self.all().rev().find(|block| block.first <= position)
     }
 
+    /// The newest block of a cache whose newest record is at `head`; not one without records,
+    /// because whether that was followed when the cache was as it is now cannot be seen: it is
+    /// followed again.
+    pub(crate) fn of_cache(&self, head: Position) -> Option<&Followed> {
+        let mut blocks = self.all().rev().skip_while(|block| block.next() > head.next());
+        let newest = blocks.next()?;
+        if newest.first < newest.next() || Mistake::TailTrusted.is_planted() {
+            return Some(newest);
+        }
+        let mut oldest = newest;
+        for block in blocks {
+            oldest = block;
+            if block.first < block.next() {
+                break;
+            }
+        }
+        Some(oldest)
+    }
+
     /// Adds the next block. A block that cannot be written is written with the next one: a cursor
     /// that is behind the cache only makes it follow some blocks again.
     pub(crate) fn push(&mut self, block: Followed) {
@@ -148,8 +169,15 @@ impl Cursor {
         let mut bytes = Vec::with_capacity((self.marks.len() + self.newest.len()) * ENTRY_BYTES);
         self.all().for_each(|block| block.encode(&mut bytes));
         let unfinished = self.path.with_extension("new");
-        fs::write(&unfinished, &bytes)?;
+        let mut file = File::create(&unfinished)?;
+        file.write_all(&bytes)?;
+        // A power cut must not bring back blocks that were forgotten: what they erased would not
+        // be erased from a cache that was fetched since.
+        file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;
+        if let Some(folder) = self.path.parent() {
+            sync_folder(folder)?;
+        }
         self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         self.written = bytes.len() / ENTRY_BYTES;
         self.unwritten.clear();

@@ -6,24 +6,29 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_hub::{AppendError, Check, Draft, Position};
+use tidings_hub::{AppendError, Check, Draft, Erase, EraseError, Position};
 use tidings_store_disk::{DiskStore, RandomSource};
 
-use crate::block::{Block, Content, Unreadable};
+use crate::block::{Block, Content};
 use crate::chain::Chain;
 use crate::config::SharedConfig;
 use crate::cursor::{Cursor, Followed};
+use crate::erasures::{Erasures, Noted};
 use crate::halt::Halt;
 use crate::hash::BlockHash;
 use crate::journal::{Journal, JournalError, Nonce, Seq};
-use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE};
+use crate::limits::{AWAY_RETRY, READ_BYTES_MAX, REQUEST_PATIENCE};
+use crate::mistake::{Mistake, step};
 use crate::origin::Origin;
+use crate::reader::Unreadable;
 
 /// Follows a journal into a cache.
 pub(crate) struct Follower {
     pub(crate) cache: Arc<DiskStore>,
     pub(crate) cursor: Cursor,
     pub(crate) origin: Arc<RwLock<Origin>>,
+    /// What is to be erased from the cache.
+    pub(crate) erasures: Arc<Erasures>,
     /// The end of what was followed.
     pub(crate) chain: Chain,
     /// Sequence of the newest block that was looked at, valid or void.
@@ -155,6 +160,7 @@ impl Follower {
         cache: DiskStore,
         cursor: Cursor,
         origin: Origin,
+        erasures: Erasures,
         start: (Seq, Chain),
         config: &SharedConfig,
         run: u64,
@@ -164,6 +170,7 @@ impl Follower {
             cache: Arc::new(cache),
             cursor,
             origin: Arc::new(RwLock::new(origin)),
+            erasures: Arc::new(erasures),
             chain,
             seq,
             void: Arc::default(),
@@ -377,6 +384,10 @@ impl Follower {
                 self.cache.follow(first, time, records).map_err(FollowError::Cache)?;
             }
             Content::Barrier => {}
+            Content::Erase(erase) => {
+                let is_awaited = nonce.run == self.run;
+                self.note_erasure(Noted { seq, hash, is_awaited, erase: before(erase, first) })?;
+            }
             Content::Rename(rename) => {
                 let is_known = self.read_origin().knows(block.epoch);
                 if !is_known {
@@ -395,12 +406,28 @@ impl Follower {
                 }
             }
         }
+        step();
         self.chain = chain;
         self.seq = seq;
         self.cursor.push(Followed { seq, chain, first });
+        step();
         self.foreign += u64::from(nonce.run != self.run);
         self.settle_attempt(nonce, AttemptFate::Valid { first, hash });
         halt.map_or(Ok(()), |halt| Err(halt.into()))
+    }
+
+    /// Notes what is to be erased, on the disk: the cursor may pass the block then.
+    fn note_erasure(&self, noted: Noted) -> Result<(), FollowError> {
+        if self.erasures.is_full() {
+            // Nothing new is followed before one of them is done.
+            let made = self.erasures.make_room(&self.cache);
+            made.map_err(|error| FollowError::Cache(not_erased(error)))?;
+        }
+        let added = self.erasures.add(noted);
+        added.map_err(|error| {
+            let source = Arc::new(error);
+            FollowError::Cache(AppendError::Away { retry: AWAY_RETRY, source })
+        })
     }
 
     pub(crate) fn read_origin(&self) -> RwLockReadGuard<'_, Origin> {
@@ -485,6 +512,22 @@ impl Follower {
             // It was from the past. If there was no answer, the next look shows the barrier.
             _ => Ok(()),
         }
+    }
+}
+
+/// The erasure of a block whose next record is at `first`: it reaches only what is before it.
+fn before(erase: Erase, first: Position) -> Erase {
+    if Mistake::NoEnd.is_planted() {
+        return Erase { upto: Position::new(u64::MAX), ..erase };
+    }
+    Erase { upto: erase.upto.min(first.previous()), ..erase }
+}
+
+/// Why the log is not followed, if what is to be erased cannot be.
+fn not_erased(error: EraseError) -> AppendError {
+    match error {
+        EraseError::Store(error) => error,
+        error => AppendError::Away { retry: AWAY_RETRY, source: Arc::new(error) },
     }
 }
 

@@ -16,7 +16,9 @@
 //! and no name in common. Then every hub that had followed the old one lists its ids in the new
 //! one, as lost before the first position.
 
-use tidings_hub::{Draft, Epoch, EventId, FormerName, Log as _, Position, ReadError, ReadQuery};
+use tidings_hub::{
+    Draft, Epoch, EventId, FormerName, Kind, Log as _, Position, ReadError, ReadQuery,
+};
 use tidings_store_disk::{DiskStore, RandomSource};
 
 use crate::block::{Block, Content, LostIds, Rename};
@@ -165,7 +167,7 @@ impl Branch {
                 self.renames.push((block.epoch, rename));
             }
             Content::Lost(lost) => self.lost.push(lost),
-            Content::Events(_) | Content::Barrier => {}
+            Content::Events(_) | Content::Barrier | Content::Erase(_) => {}
         }
     }
 
@@ -258,6 +260,11 @@ pub(crate) fn lost_ids(cache: &DiskStore, upto: Position) -> Result<LostIds, Ope
         for record in &page.records {
             let draft: &Draft = record;
             let Some(id) = &draft.id else { continue };
+            if draft.kind == Kind::Erased {
+                // Its id was something else, which nobody knows any more.
+                lost.more = true;
+                break;
+            }
             bytes += id.as_str().len() + 2;
             lost.more |= lost.ids.len() >= BLOCK_IDS_MAX || bytes > BLOCK_IDS_BYTES_MAX;
             if !lost.more && !lost.ids.contains(id) {

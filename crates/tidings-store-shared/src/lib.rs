@@ -18,12 +18,17 @@
 //! *Bounds on topics and keys are exact* over all hubs: an append that others have overtaken is
 //! rejected, so that its drafts are compared with the log again.
 //!
+//! *What is erased is erased at every hub.* An erasure is a block of the log, and each hub that
+//! follows it erases the records from its copy: one that was away does so when it is back, and
+//! one that fetches the log, or is opened, before it serves anything.
+//!
 //! *A hub never creates a log that it once followed.* A stream that is gone is an error, not a
 //! reason to begin another.
 //!
 //! # What it does not guarantee
 //!
-//! That events can be published while the engine is away; and that the engine loses nothing.
+//! That events can be published while the engine is away; and that the engine loses nothing. What
+//! is erased stays in the engine until it is trimmed, as everything does.
 //!
 //! # How it is built
 //!
@@ -40,6 +45,8 @@ mod block;
 mod chain;
 mod config;
 mod cursor;
+mod erase_form;
+mod erasures;
 mod error;
 mod fill;
 mod follower;
@@ -48,15 +55,19 @@ mod halt;
 mod hash;
 mod journal;
 pub mod limits;
+mod mistake;
 mod open;
 mod origin;
+mod reader;
 mod store;
 mod terms;
 #[cfg(test)]
 mod test_folder;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use block::{Block, Content, LostIds, Rename, Unreadable};
+pub use block::{Block, Content, LostIds, Rename};
 pub use chain::{Chain, Misfit};
 pub use config::{Maxima, SharedConfig};
 pub use error::OpenError;
@@ -64,5 +75,6 @@ pub use fill::{FillError, fill};
 pub use halt::Halt;
 pub use hash::BlockHash;
 pub use journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
+pub use reader::Unreadable;
 pub use store::SharedStore;
 pub use terms::{Difference, Terms};

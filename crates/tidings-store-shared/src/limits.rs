@@ -62,6 +62,33 @@ pub const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 /// Time after which to ask again while the journal is away.
 pub const AWAY_RETRY: Duration = Duration::from_secs(1);
 
+/// Erasures that were followed and are not carried out yet: each has a line in a file that is
+/// written for each new one. At the edge: the log is followed further once one of them is.
+pub const ERASURES_MAX: usize = 256;
+
+/// Time that following waits for that. At the edge: the log takes no events, and is followed again
+/// later.
+pub const ERASURES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Time that an erasure waits until live subscribers have what comes before it. At the edge: it is
+/// carried out all the same.
+pub const READERS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Outcomes of erasures that are kept for those that asked for them: more than an engine lets be
+/// under way. At the edge: the oldest is forgotten, and its number of events is given as 0.
+pub const ERASURES_ANSWERED_MAX: usize = 256;
+
+/// How often it is looked whether an erasure can begin that another one is in the way of.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Time after which erasures that failed are tried again.
+pub const ERASE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Time that opening a store gives to the erasures on its list. At the edge, as while a backup is
+/// made: the store counts as one that is still fetching the log, and serves nobody until they are
+/// carried out.
+pub const OPEN_ERASE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Attempts to settle a fork when the store is opened: each was overtaken by another hub. At the
 /// edge: opening fails, and the supervisor tries again.
 pub const SETTLE_ATTEMPTS_MAX: usize = 100;

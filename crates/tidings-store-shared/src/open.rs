@@ -17,6 +17,7 @@ use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
 use crate::config::SharedConfig;
 use crate::cursor::{Cursor, Followed};
+use crate::erasures::Erasures;
 use crate::error::OpenError;
 use crate::follower::{FollowError, Follower};
 use crate::fork;
@@ -159,10 +160,7 @@ impl Opening<'_> {
         };
         // Either can be ahead of the other after the process was killed, or the machine.
         let head = cache.bounds().head;
-        let Some(last) = cursor.all().rev().find(|block| block.next() <= head.next()).copied()
-        else {
-            return Ok(None);
-        };
+        let Some(last) = cursor.of_cache(head).copied() else { return Ok(None) };
         cursor.cut(last.seq).map_err(self.fail())?;
         let upto = last.next().previous();
         let cache = if upto < head {
@@ -173,7 +171,7 @@ impl Opening<'_> {
         } else {
             cache
         };
-        Ok(Some(self.follower(cache, cursor, origin, (last.seq, last.chain))))
+        self.follower(cache, cursor, origin, (last.seq, last.chain)).map(Some)
     }
 
     /// A follower that begins with the oldest block of the journal, or with a new log. A hub that
@@ -235,7 +233,7 @@ impl Opening<'_> {
         cursor.cut(Seq::ZERO).map_err(self.fail())?;
         let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
         let cache = cache.map_err(|source| OpenError::Cache { source })?;
-        Ok(self.follower(cache, cursor, origin, (seq.previous(), chain)))
+        self.follower(cache, cursor, origin, (seq.previous(), chain))
     }
 
     /// Writes the first block of a new log. Of several hubs one succeeds.
@@ -355,7 +353,7 @@ impl Opening<'_> {
         };
         let upto = upto.map(|_| last.next().previous());
         match self.cut(cache, upto, &origin.identity)? {
-            Some(cache) => Ok(self.follower(cache, cursor, origin, (last.seq, last.chain))),
+            Some(cache) => self.follower(cache, cursor, origin, (last.seq, last.chain)),
             None => self.begin(Some(origin), LostIds::default()),
         }
     }
@@ -399,8 +397,11 @@ impl Opening<'_> {
         cursor: Cursor,
         origin: Origin,
         start: (Seq, Chain),
-    ) -> Follower {
-        Follower::new(cache, cursor, origin, start, self.config, self.run)
+    ) -> Result<Follower, OpenError> {
+        // A cache that is fetched anew gets its erasures from the log, as it gets its records.
+        let upto = cursor.last().map(|last| last.seq);
+        let erasures = Erasures::open(&self.config.path, upto).map_err(self.fail())?;
+        Ok(Follower::new(cache, cursor, origin, erasures, start, self.config, self.run))
     }
 
     fn random(&self) -> &RandomSource {

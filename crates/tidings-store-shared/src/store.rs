@@ -5,17 +5,20 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Check, Draft, EventId, Following, Health, IsFetching,
-    Log, LogIdentity, Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
+    AppendError, Appended, Bounds, Catalog, Check, CopyReaders, Draft, Erase, EraseError, Erased,
+    Eraser, EventId, Following, Health, IsFetching, Log, LogIdentity, Page, Position, ReadError,
+    ReadQuery, SharedLog, Slots, Timestamp,
 };
 use tidings_store_disk::{DiskStore, FolderLock};
 
 use crate::config::SharedConfig;
+use crate::erasures::Erasures;
 use crate::error::OpenError;
 use crate::follower::{CaughtUp, FollowError, Follower, Sight, look};
 use crate::halt::Halt;
 use crate::journal::{Journal, Seq, SeqBounds};
-use crate::limits::AWAY_RETRY;
+use crate::limits::{AWAY_RETRY, ERASE_AGAIN, OPEN_ERASE_PATIENCE};
+use crate::mistake::Mistake;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
 use crate::terms::Difference;
@@ -24,7 +27,8 @@ use crate::writer::{Writer, lock};
 /// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
 pub struct SharedStore {
     node: Arc<Node>,
-    following: Option<JoinHandle<()>>,
+    /// The threads.
+    threads: Vec<JoinHandle<()>>,
     /// Holds the lock on the folder; dropped last.
     _lock: FolderLock,
 }
@@ -33,6 +37,7 @@ struct Node {
     config: SharedConfig,
     cache: Arc<DiskStore>,
     origin: Arc<RwLock<Origin>>,
+    erasures: Arc<Erasures>,
     follower: Mutex<Follower>,
     writer: Mutex<Writer>,
     append_bytes_max: usize,
@@ -75,6 +80,7 @@ impl SharedStore {
         let node = Node {
             cache: Arc::clone(&follower.cache),
             origin: Arc::clone(&follower.origin),
+            erasures: Arc::clone(&follower.erasures),
             void: Arc::clone(&follower.void),
             caught_up: Arc::clone(&follower.caught_up),
             fetching: AtomicU64::new(left),
@@ -88,31 +94,40 @@ impl SharedStore {
             is_closing: AtomicBool::new(false),
             config,
         };
+        node.erase_before_serving();
         if left > 0 {
             tracing::info!(
                 blocks = left,
                 "fetching the shared log; the hub is ready when it has all of it"
             );
         }
-        Ok(Self { node: Arc::new(node), following: None, _lock: lock })
+        Ok(Self { node: Arc::new(node), threads: Vec::new(), _lock: lock })
     }
 
-    /// Starts the thread that follows the log, over a connection of its own.
+    /// Starts the thread that follows the log, over a connection of its own, and the one that
+    /// erases from the copy what was erased from the log.
     ///
     /// # Errors
     ///
     /// If the thread cannot be started.
     pub fn following(mut self, journal: Box<dyn Journal>) -> io::Result<Self> {
         let node = Arc::clone(&self.node);
+        let thread = thread::Builder::new().name("tidings-erase".to_owned());
+        self.threads.push(thread.spawn(move || node.carry_out_erasures())?);
+        let node = Arc::clone(&self.node);
         let thread = thread::Builder::new().name("tidings-follow".to_owned());
-        self.following = Some(thread.spawn(move || node.run(journal))?);
+        self.threads.push(thread.spawn(move || node.run(journal))?);
         Ok(self)
     }
 
-    /// Follows up to the end of what `journal` shows. For stores without a
-    /// [thread](Self::following) that does so.
+    /// Follows up to the end of what `journal` shows, and erases what is to be erased. For stores
+    /// without [threads](Self::following) that do so.
     pub fn follow(&self, journal: &mut dyn Journal) {
         self.node.follow(journal);
+        if !self.node.erasures.is_empty() && self.node.erase_now(&|| false) {
+            // A copy that was being fetched may be whole now.
+            self.node.follow(journal);
+        }
     }
 
     /// Why the store stopped following, if it did: it must be opened again.
@@ -135,8 +150,8 @@ impl SharedStore {
 impl Drop for SharedStore {
     fn drop(&mut self) {
         self.node.is_closing.store(true, Ordering::Relaxed);
-        if let Some(following) = self.following.take() {
-            let _ = following.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }
@@ -181,12 +196,17 @@ impl Log for SharedStore {
         self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
     }
 
+    fn eraser(&self) -> Option<&dyn Eraser> {
+        Some(self)
+    }
+
     fn note_time(&self, now: Timestamp) {
         self.node.cache.note_time(now);
     }
 
     fn health(&self) -> Health {
-        let cache = self.node.cache.health();
+        let mut cache = self.node.cache.health();
+        cache.background_failures += self.node.erasures.failures();
         match self.node.failure().clone() {
             None => cache,
             Some((failure, since)) => {
@@ -207,6 +227,22 @@ impl Log for SharedStore {
 
     fn shared(&self) -> Option<&dyn SharedLog> {
         Some(self)
+    }
+}
+
+/// The block with the erasure is appended to the log, and then carried out in this hub's copy. The
+/// other hubs do the latter when they follow it.
+impl Eraser for SharedStore {
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        if self.node.fetching().is_some() {
+            return Err(EraseError::Store(IsFetching.into()));
+        }
+        let Node { writer, follower, erasures, cache, .. } = &*self.node;
+        let hash = {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            self.node.note(writer.erase(follower, what)).map_err(EraseError::Store)?
+        };
+        erasures.carry_out_own(cache, hash, go_on)
     }
 }
 
@@ -236,6 +272,10 @@ impl SharedLog for SharedStore {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let fetching = self.node.fetching();
         Following { behind, fetching, void: count(void), conflicts: count(conflicts) }
+    }
+
+    fn set_readers(&self, readers: Arc<dyn CopyReaders>) {
+        self.node.erasures.set_readers(readers);
     }
 
     fn fork_before(&self, id: &EventId) -> Result<Option<Position>, ReadError> {
@@ -277,6 +317,35 @@ impl Node {
         }
     }
 
+    /// The thread: erases what is to be erased until the store closes.
+    fn carry_out_erasures(&self) {
+        let go_on = || !self.is_closing.load(Ordering::Relaxed);
+        while go_on() {
+            if self.erasures.is_empty() {
+                self.erasures.wait(self.config.bell_patience);
+            } else if !self.erase_now(&go_on) && go_on() {
+                thread::sleep(ERASE_AGAIN);
+            }
+        }
+    }
+
+    /// Erases what is to be erased. Returns whether all of it is.
+    fn erase_now(&self, go_on: &dyn Fn() -> bool) -> bool {
+        self.erasures.carry_out(&self.cache, go_on).is_ok()
+    }
+
+    /// The same before the store is served. If it cannot be done, the store is one that is still
+    /// fetching the log, until it is done.
+    fn erase_before_serving(&self) {
+        if self.erasures.is_empty() || Mistake::ServedFirst.is_planted() {
+            return;
+        }
+        let until = Instant::now() + OPEN_ERASE_PATIENCE;
+        if !self.erase_now(&|| Instant::now() < until) {
+            self.fetching.fetch_max(1, Ordering::AcqRel);
+        }
+    }
+
     /// Follows up to the end, a page at a time, so that others have their turn with the follower.
     fn follow(&self, journal: &mut dyn Journal) {
         let followed = loop {
@@ -289,7 +358,8 @@ impl Node {
             let is_more = matches!(followed, Ok(true));
             if let Some(SeqBounds { last, .. }) = bounds {
                 let left = last.get().saturating_sub(seq.get());
-                self.note_left(if is_more { left.max(1) } else { left });
+                let is_erasing = !self.erasures.is_empty() && !Mistake::ServedFirst.is_planted();
+                self.note_left(if is_more || is_erasing { left.max(1) } else { left });
             }
             if !is_more || self.is_closing.load(Ordering::Relaxed) {
                 break followed;

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_hub::{
-    AppendError, Appended, CheckError, Draft, Epoch, EventId, Expected, Fate, Log as _, Mark,
-    Matcher, Position, Repeats, Timestamp, Topic,
+    AppendError, Appended, CheckError, Draft, Epoch, Erase, EventId, Expected, Fate, Log as _,
+    Mark, Matcher, Position, Repeats, Timestamp, Topic,
 };
 use tidings_store_disk::DiskStore;
 
@@ -168,6 +168,17 @@ impl Writer {
         let plan = |_: &Follower| Ok(Plan { content: Content::Barrier, fates: Vec::new() });
         let committed = self.commit(follower, Timestamp::default(), plan)?;
         Ok(committed.first.previous())
+    }
+
+    /// Appends a block that erases what `erase` says from the copies of all hubs. Returns its hash.
+    pub(crate) fn erase(
+        &mut self,
+        follower: &Mutex<Follower>,
+        erase: &Erase,
+    ) -> Result<BlockHash, AppendError> {
+        let content = || Content::Erase(erase.clone());
+        let plan = |_: &Follower| Ok(Plan { content: content(), fates: Vec::new() });
+        Ok(self.commit(follower, Timestamp::default(), plan)?.hash)
     }
 
     /// Appends the block that `plan` makes of the log as it then is.

@@ -61,6 +61,7 @@ mod session_edges;
 mod sessions;
 mod sessions_across;
 mod several_hubs;
+mod shared_erase;
 mod shared_ids;
 mod shared_overtaken;
 mod shared_runs;

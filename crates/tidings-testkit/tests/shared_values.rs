@@ -1,4 +1,4 @@
-//! Growing events and erasing over HTTP, at hubs that share a log.
+//! Growing events over HTTP, at hubs that share a log.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,22 +83,4 @@ fn a_value_to_which_two_hubs_append_at_once_has_every_acknowledged_piece_once_an
     let events = history["events"].as_array().unwrap().iter();
     let joined: String = events.map(|event| event["data"].as_str().unwrap()).collect();
     assert_eq!(joined, value);
-}
-
-#[test]
-fn nothing_is_erased_over_a_shared_log_and_nobody_hears_that_it_was() {
-    let log = OneLog::new("shared-values");
-    let [hub, _other] = ["a", "b"].map(|name| log.hub(name).start());
-    hub.put("t?key=K&id=one", "1");
-    hub.put("t", "2");
-    let before = hub.engine().head();
-    let mut live = hub.subscribe("/events/t", &[]);
-    for query in ["erase", "erase=one", "key=K&erase"] {
-        let answer = hub.request("DELETE", &format!("/events/t?{query}"), &[], "");
-        assert_eq!((answer.status(), answer.code()), (501, "erase_unsupported".to_owned()));
-    }
-    assert_eq!(hub.engine().head(), before, "no reset, and no removal of a key");
-    hub.put("t", "3");
-    assert!(live.event().unwrap().ends_with("data: 3\n\n"));
-    assert_eq!(state(&hub, "t"), json!([["K", "1"], [null, "3"]]));
 }

@@ -31,8 +31,7 @@ pub enum EraseTarget<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EraseError {
-    /// The hub rejected the request. The problem's code says why: `event_unknown`, for example, or
-    /// `erase_unsupported` where several hubs share a log.
+    /// The hub rejected the request. The problem's code says why: `event_unknown`, for example.
     Refused(Box<Problem>),
     /// The hub could not be reached. Nothing is erased.
     Unreached {
@@ -63,6 +62,10 @@ impl Publisher {
     /// however long that takes: a backup that is being made comes first. Returns the number of
     /// events; it is 0 if they were erased before, and that includes an earlier try of this call of
     /// which the answer was lost.
+    ///
+    /// Where several hubs share a log, the folder is that of the hub that answers. The others erase
+    /// the events when they follow the log, and what holds the log keeps them until retention drops
+    /// them.
     ///
     /// It needs the right `erase` for the topic. A lost answer is asked for again, as often as a
     /// publish is retried.

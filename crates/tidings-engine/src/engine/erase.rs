@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tidings_hub::{
     Draft, Erase, EraseError, Erased, Erasing, EventId, Expected, Interest, Key, Kind, Log,
-    Matcher, Position, ReadError, ReadQuery, Record, Topic, erased_key, was_erased,
+    Matcher, Position, ReadError, ReadQuery, Record, Topic, erased_key, where_erased,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -80,7 +80,14 @@ impl Erasure {
 }
 
 impl Engine {
-    /// Erases events of `topic`: when it is over, nothing of them is in the store or in memory.
+    /// Whether the log is shared by several hubs: then an erasure reaches the copies of all, each
+    /// when its hub follows it, and not what holds the log.
+    pub fn has_shared_log(&self) -> bool {
+        self.inner.store.shared().is_some()
+    }
+
+    /// Erases events of `topic`: when it is over, nothing of them is in the store or in memory. Of
+    /// a log that hubs share, that is this hub's copy.
     ///
     /// # Errors
     ///
@@ -104,7 +111,7 @@ impl Engine {
         drop(under_way);
         let engine = self.clone();
         tokio::spawn(async move {
-            let outcome = engine.carry_out(&asked.0, &asked.1).await;
+            let outcome = engine.carry_out_by_the_whole_log(&asked.0, &asked.1).await;
             if let Ok(events) = outcome {
                 engine.inner.counters.erased(events);
             }
@@ -115,6 +122,24 @@ impl Engine {
         Ok(Erasure { outcome })
     }
 
+    /// Carries out an erasure. What the copy of a shared log does not know, the log may have: then
+    /// it is looked for again, in all that the log had when this was asked.
+    async fn carry_out_by_the_whole_log(
+        &self,
+        topic: &Topic,
+        target: &EraseTarget,
+    ) -> Result<u64, EraseFailure> {
+        let asked = Instant::now();
+        let outcome = self.carry_out(topic, target).await;
+        if !self.has_shared_log() || !matches!(outcome, Err(EraseFailure::Unknown)) {
+            return outcome;
+        }
+        match self.proved_head(asked).await {
+            Some(_) => self.carry_out(topic, target).await,
+            None => Err(EraseFailure::Store(EraseError::GivenUp)),
+        }
+    }
+
     async fn carry_out(&self, topic: &Topic, target: &EraseTarget) -> Result<u64, EraseFailure> {
         match target {
             EraseTarget::Topic => self.erase_topic(topic).await,
@@ -123,7 +148,7 @@ impl Engine {
                 // A publisher may have used its id several times.
                 let mut events = 0;
                 loop {
-                    match self.erase_one(topic, id).await {
+                    match self.erase_one(topic, id, events == 0).await {
                         Ok(0) => return Ok(events),
                         Ok(more) => events += more,
                         Err(EraseFailure::Unknown) if events > 0 => return Ok(events),
@@ -161,12 +186,23 @@ impl Engine {
         Ok(events)
     }
 
-    async fn erase_one(&self, topic: &Topic, id: &EventId) -> Result<u64, EraseFailure> {
+    /// Erases an event with this id. The `first` time, an event of a shared log that was erased
+    /// before is erased again, at every hub.
+    async fn erase_one(
+        &self,
+        topic: &Topic,
+        id: &EventId,
+        first: bool,
+    ) -> Result<u64, EraseFailure> {
         let (on, asked) = (topic.clone(), id.clone());
         let found = self.read(move |store| find_one(store, &on, &asked)).await?;
         let record = match found {
             Found::Record(record) => record,
-            Found::Erased => return Ok(0),
+            // The engine of a shared log may have lost the erasure before others followed it.
+            Found::Erased(at) if first && self.inner.store.shared().is_some() => {
+                return self.erase_in_store(topic, Erasing::At(vec![at]), at).await;
+            }
+            Found::Erased(_) => return Ok(0),
             Found::Nothing => return Err(EraseFailure::Unknown),
         };
         if record.kind.is_removal() || self.is_of_growing_value(&record).await? {
@@ -328,7 +364,8 @@ impl Engine {
 /// What an id stands for.
 enum Found {
     Record(Arc<Record>),
-    Erased,
+    /// It was at this position.
+    Erased(Position),
     Nothing,
 }
 
@@ -337,14 +374,14 @@ fn find_one(store: &dyn Log, topic: &Topic, id: &EventId) -> Result<Found, ReadE
     if let Some(position) = store.catalog().find(id, &on)? {
         return Ok(record_at(store, position)?.map_or(Found::Nothing, Found::Record));
     }
-    if was_erased(store, topic, id)? {
-        return Ok(Found::Erased);
+    if let Some(position) = where_erased(store, topic, id)? {
+        return Ok(Found::Erased(position));
     }
     let Some(mark) = store.identity().mark_of(id.as_str()) else {
         return Ok(Found::Nothing);
     };
     Ok(match record_at(store, mark.position)? {
-        Some(record) if record.kind == Kind::Erased => Found::Erased,
+        Some(record) if record.kind == Kind::Erased => Found::Erased(mark.position),
         Some(record) if record.topics().any(|on| on == topic) && record.kind != Kind::Erasure => {
             Found::Record(record)
         }

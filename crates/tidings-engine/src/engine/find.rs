@@ -121,7 +121,7 @@ impl Engine {
 
     /// The head that the log proved to have at some moment after `asked`; `None` if it could not.
     /// Proofs may cost a write to the log, so there is one at a time, for all that wait.
-    async fn proved_head(&self, asked: Instant) -> Option<Position> {
+    pub(super) async fn proved_head(&self, asked: Instant) -> Option<Position> {
         let patience = Instant::now() + HEAD_PROOF_PATIENCE;
         let proof = async {
             let mut last = Arc::clone(&self.inner.head_proof).lock_owned().await;

@@ -142,7 +142,7 @@ impl<'a> Repeats<'a> {
                 let fate = says_the_same.then_some(Fate::RepeatsNew(first.number));
                 return fate.ok_or_else(reused);
             }
-            if was_erased(store, &draft.topic, id).map_err(CheckError::Read)? {
+            if where_erased(store, &draft.topic, id).map_err(CheckError::Read)?.is_some() {
                 let (topic, id) = (draft.topic.clone(), id.clone());
                 return Err(CheckError::IdErased { at, topic, id });
             }
@@ -180,14 +180,18 @@ impl Default for Repeats<'_> {
     }
 }
 
-/// Whether an event with this id was erased from `topic`, and the log still has its place.
+/// The place of an event with this id that was erased from `topic`, if the log still has it.
 ///
 /// # Errors
 ///
 /// [`ReadError`] if the store cannot be read.
-pub fn was_erased(store: &dyn Log, topic: &Topic, id: &EventId) -> Result<bool, ReadError> {
+pub fn where_erased(
+    store: &dyn Log,
+    topic: &Topic,
+    id: &EventId,
+) -> Result<Option<Position>, ReadError> {
     let notes = [Matcher::Exact(Topic::of_notes())];
-    Ok(store.catalog().find(&erased_id(topic, id), &notes)?.is_some())
+    store.catalog().find(&erased_id(topic, id), &notes)
 }
 
 /// The oldest record with the id of `draft` on one of its topics, and whether it says the same.

@@ -10,7 +10,7 @@ use crate::error::{AppendError, ReadError};
 use crate::mark::Mark;
 use crate::position::Position;
 
-use super::Log;
+use super::{Erased, Log};
 
 /// Time after which to ask again while a copy is being fetched.
 const FETCHING_RETRY: Duration = Duration::from_secs(1);
@@ -60,6 +60,12 @@ pub trait SharedLog: Send + Sync {
         Following::default()
     }
 
+    /// Has `readers` asked before records are erased from this copy, because this node or another
+    /// one asked for it, and told afterwards. There is one; a later one takes its place.
+    fn set_readers(&self, readers: Arc<dyn CopyReaders>) {
+        drop(readers);
+    }
+
     /// The position after which the log differs from the one that had an event with this
     /// publisher-given id, if that event was lost with the log's end. A publisher may repeat it
     /// later, behind events that its reader has not seen.
@@ -71,6 +77,17 @@ pub trait SharedLog: Send + Sync {
         let _ = id;
         Ok(None)
     }
+}
+
+/// Those who read a copy of a shared log for subscribers, and hold some of it in memory.
+pub trait CopyReaders: Send + Sync {
+    /// Whether what the copy has up to `upto` was read. An event that is erased may be one that
+    /// announces it, as the removal of a key: subscribers get that before.
+    fn have_read(&self, upto: Position) -> bool;
+
+    /// Records up to `upto` were erased: what is held of them in memory is to be forgotten. Does
+    /// not wait.
+    fn forget(&self, erased: &Erased, upto: Position);
 }
 
 /// The copy of a shared log is still being [fetched](Following::fetching), so nothing is read or

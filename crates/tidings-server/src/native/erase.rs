@@ -16,6 +16,10 @@ use crate::limits::ERASE_PATIENCE;
 use crate::request::RequestContext;
 use crate::store_problem;
 
+/// What the answer says where hubs share a log.
+const LEFT_IN_SHARED_LOG: &str = ",\"note\":\"the other hubs erase it from their copies when they \
+    follow the log; the servers of the log keep the events until retention drops them\"";
+
 /// Whether the request erases.
 pub(super) fn asks(context: &RequestContext<'_>) -> bool {
     context.query.names().any(|name| name == "erase")
@@ -53,7 +57,8 @@ pub(super) async fn erase(
     match outcome {
         Some(Ok(events)) => {
             tracing::info!(%topic, what, events, key, subject, "events were erased");
-            Ok(Answer::Response(answer::json(format!("{{\"erased\":{events}}}\n"))))
+            let left = if request.engine().has_shared_log() { LEFT_IN_SHARED_LOG } else { "" };
+            Ok(Answer::Response(answer::json(format!("{{\"erased\":{events}{left}}}\n"))))
         }
         Some(Err(failure)) => {
             let reason = format!("{failure:?}");
@@ -124,8 +129,7 @@ fn refused(failure: &EraseFailure) -> Problem {
         EraseFailure::Publish(error) => store_problem::not_published(error),
         EraseFailure::Unsupported => Problem::new(
             Code::EraseUnsupported,
-            "the hubs of this log share it in an engine that keeps what is written; erase events \
-             with what the engine offers, or let retention drop them",
+            "the store of this hub keeps what is written; let retention drop the events",
         ),
         EraseFailure::Store(EraseError::Read(error)) => store_problem::not_read(error),
         EraseFailure::Store(EraseError::Store(AppendError::Full { .. })) => Problem::new(

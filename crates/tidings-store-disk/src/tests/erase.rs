@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tidings_hub::{Erase, EraseError, Eraser as _, Erasing, EventType, was_erased};
+use tidings_hub::{Erase, EraseError, Eraser as _, Erasing, EventType, where_erased};
 
 use super::*;
 use crate::Rule;
@@ -188,7 +188,7 @@ impl World {
             assert!(record.data.bytes().all(|byte| byte == 0) && record.event_type.is_none());
             let is_event = draft.kind == Kind::Event && record.kind == Kind::Erased;
             if let Some(id) = draft.id.as_ref().filter(|_| is_event) {
-                assert!(was_erased(store, &draft.topic, id).unwrap(), "{id}");
+                assert!(where_erased(store, &draft.topic, id).unwrap().is_some(), "{id}");
                 assert_eq!(store.shared.find(id, &[Matcher::All]).unwrap(), None);
             }
             for needle in ["payload", "type", "ident"].map(|word| format!("{word}-{n}-")) {
@@ -382,5 +382,5 @@ fn erased_events_of_a_rule_take_no_room_from_those_that_no_rule_covers() {
     let first = read_all(&store, None).unwrap().remove(0);
     assert_eq!(&*first.data, "of another topic");
     let id = EventId::new("ident-7-").unwrap();
-    assert!(was_erased(&store, &topic(1), &id).unwrap(), "the log still knows the id");
+    assert!(where_erased(&store, &topic(1), &id).unwrap().is_some(), "the log still knows the id");
 }

@@ -300,7 +300,9 @@ events had been erased before. If this command is interrupted, the hub still fin
 same command again to wait for it.
 
 The token needs the right `erase` for the topic. Erasing cannot be undone. It does not reach \
-earlier backups, or events that subscribers have received.";
+earlier backups, or events that subscribers have received. Where several hubs share a log, the \
+others erase the events when they follow it, and the servers of the log keep them until retention \
+drops them.";
 
 pub(super) const ERASE_EXAMPLES: &str = "\
 Examples:

@@ -1,0 +1,332 @@
+//! Erasures that were followed and are to be carried out in the cache.
+//!
+//! Erasing takes long, and waits for a backup that is being made. So the follower only notes an
+//! erasure, in a list that is on the disk before the cursor passes the block; then it goes on. A
+//! thread carries out what is on the list, and so does whoever asked for one of them and waits. An
+//! erasure is taken off the list when nothing of its records is left on the disk. A hub that is
+//! killed at any moment finds it on the list, or in the log again; carrying it out twice changes
+//! nothing. It reaches only records before its block, so those that are followed meanwhile are
+//! safe.
+//!
+//! The file: for each erasure the sequence of its block (8 bytes), the block's hash (16), the
+//! length of its [form](crate::erase_form) (4), that form; then the CRC-32 of all before. It is
+//! replaced as a whole, and there is none if nothing is to be done.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidings_hub::{CopyReaders, Erase, EraseError, Erased, Eraser as _, with_causes};
+use tidings_store_disk::DiskStore;
+
+use crate::erase_form;
+use crate::hash::BlockHash;
+use crate::journal::Seq;
+use crate::limits::{
+    ERASURES_ANSWERED_MAX, ERASURES_MAX, ERASURES_PATIENCE, LOOK_INTERVAL, READERS_PATIENCE,
+};
+use crate::mistake::{Mistake, step};
+use crate::reader::{Reader, Unreadable};
+
+/// The name of the file.
+const FILE: &str = "erasing";
+
+/// An erasure of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// Sequence of its block.
+    pub(crate) seq: Seq,
+    /// Hash of its block.
+    pub(crate) hash: BlockHash,
+    /// Whether this process asked for it, and waits.
+    pub(crate) is_awaited: bool,
+    pub(crate) erase: Erase,
+}
+
+/// The list.
+pub(crate) struct Erasures {
+    folder: PathBuf,
+    list: Mutex<List>,
+    /// Rings when something is added.
+    bell: Condvar,
+    /// Held while some are carried out.
+    carrying: Mutex<()>,
+    readers: Mutex<Option<Arc<dyn CopyReaders>>>,
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct List {
+    noted: Vec<Noted>,
+    /// Outcomes for those that wait for them.
+    done: VecDeque<(BlockHash, Erased)>,
+}
+
+impl Erasures {
+    /// The list in `folder`, without erasures of blocks after `upto`: those are not part of the
+    /// log, or are followed again. With `None` there are none.
+    pub(crate) fn open(folder: &Path, upto: Option<Seq>) -> io::Result<Self> {
+        let mut noted = load(folder)?;
+        let before = noted.len();
+        noted.retain(|one| upto.is_some_and(|upto| one.seq <= upto) || lost_stays());
+        if noted.len() < before {
+            save(folder, &noted)?;
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            list: Mutex::new(List { noted, done: VecDeque::new() }),
+            bell: Condvar::new(),
+            carrying: Mutex::default(),
+            readers: Mutex::default(),
+            failures: AtomicU64::new(0),
+        })
+    }
+
+    /// Adds one. When this returns it is on the disk.
+    pub(crate) fn add(&self, noted: Noted) -> io::Result<()> {
+        let mut list = self.list();
+        if list.noted.iter().any(|known| known.seq == noted.seq) {
+            return Ok(());
+        }
+        list.noted.push(noted);
+        if !Mistake::CursorFirst.is_planted()
+            && let Err(error) = save(&self.folder, &list.noted)
+        {
+            list.noted.pop();
+            return Err(error);
+        }
+        step();
+        self.bell.notify_all();
+        Ok(())
+    }
+
+    /// Makes room for one more: waits a moment for those who carry them out, or does it.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub(crate) fn make_room(&self, cache: &DiskStore) -> Result<(), EraseError> {
+        let until = Instant::now() + ERASURES_PATIENCE;
+        match self.carry_out(cache, &|| self.is_full() && Instant::now() < until) {
+            Err(error) if self.is_full() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there are as many as there may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list().noted.len() >= ERASURES_MAX
+    }
+
+    /// Whether all are carried out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list().noted.is_empty()
+    }
+
+    /// Number of failed attempts to carry one out.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is one, at most for `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        let list = self.list();
+        if list.noted.is_empty() {
+            drop(self.bell.wait_timeout(list, timeout));
+        }
+    }
+
+    /// See [`SharedLog::set_readers`](tidings_hub::SharedLog::set_readers).
+    pub(crate) fn set_readers(&self, readers: Arc<dyn CopyReaders>) {
+        *self.readers.lock().unwrap_or_else(PoisonError::into_inner) = Some(readers);
+    }
+
+    /// Carries out all that are on the list, each as soon as it can be done. It asks `go_on` as the
+    /// cache does.
+    ///
+    /// # Errors
+    ///
+    /// The first. The others are carried out all the same.
+    pub(crate) fn carry_out(
+        &self,
+        cache: &DiskStore,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), EraseError> {
+        let _one = self.begin(go_on)?;
+        let noted = self.list().noted.clone();
+        let mut outcome = Ok(());
+        for one in &noted {
+            let done = self.carry_out_one(cache, one, go_on);
+            outcome = outcome.and(done);
+        }
+        outcome
+    }
+
+    /// The same for the erasure of the block with this hash, whose outcome is the answer; the
+    /// others are left to the thread.
+    pub(crate) fn carry_out_own(
+        &self,
+        cache: &DiskStore,
+        hash: BlockHash,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Erased, EraseError> {
+        let _one = self.begin(go_on)?;
+        let noted = self.list().noted.iter().find(|one| one.hash == hash).cloned();
+        if let Some(noted) = noted {
+            self.carry_out_one(cache, &noted, go_on)?;
+        }
+        let mut list = self.list();
+        let done = list.done.iter().position(|(done, _)| *done == hash);
+        Ok(done.and_then(|at| list.done.remove(at)).map(|(_, erased)| erased).unwrap_or_default())
+    }
+
+    fn begin(&self, go_on: &dyn Fn() -> bool) -> Result<MutexGuard<'_, ()>, EraseError> {
+        loop {
+            match self.carrying.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if !go_on() => return Err(EraseError::GivenUp),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_INTERVAL),
+            }
+        }
+    }
+
+    fn carry_out_one(
+        &self,
+        cache: &DiskStore,
+        one: &Noted,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), EraseError> {
+        if Mistake::ListFirst.is_planted() {
+            self.take_off(one, None);
+        }
+        step();
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let until = Instant::now() + READERS_PATIENCE;
+        let have_read = |readers: &Arc<dyn CopyReaders>| readers.have_read(one.erase.upto);
+        while !readers.as_ref().is_none_or(have_read) && Instant::now() < until {
+            if !go_on() {
+                return Err(EraseError::GivenUp);
+            }
+            thread::sleep(LOOK_INTERVAL);
+        }
+        let erased = cache.erase(&one.erase, go_on).inspect_err(|error| {
+            if !matches!(error, EraseError::GivenUp)
+                && self.failures.fetch_add(1, Ordering::Relaxed) == 0
+            {
+                let reason = with_causes(error);
+                tracing::error!(
+                    reason,
+                    "events that were erased from the shared log cannot be erased from this hub's \
+                     copy; it will be tried again"
+                );
+            }
+        })?;
+        step();
+        if let Some(readers) = readers {
+            readers.forget(&erased, one.erase.upto);
+        }
+        self.take_off(one, Some(erased));
+        step();
+        Ok(())
+    }
+
+    /// Takes one off the list.
+    fn take_off(&self, one: &Noted, erased: Option<Erased>) {
+        let mut list = self.list();
+        list.noted.retain(|noted| noted.seq != one.seq);
+        if let Some(erased) = erased.filter(|_| one.is_awaited) {
+            list.done.push_back((one.hash, erased));
+            if list.done.len() > ERASURES_ANSWERED_MAX {
+                list.done.pop_front();
+            }
+        }
+        // What stays in the file is carried out once more after a start.
+        if let Err(error) = save(&self.folder, &list.noted) {
+            let path = self.folder.join(FILE);
+            tracing::warn!(%error, path = %path.display(), "a file cannot be written");
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lost_stays() -> bool {
+    Mistake::LostStays.is_planted()
+}
+
+fn load(folder: &Path) -> io::Result<Vec<Noted>> {
+    let bytes = match fs::read(folder.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?,
+    };
+    let unreadable = || io::Error::new(io::ErrorKind::InvalidData, format!("{FILE} is damaged"));
+    let (content, crc) = bytes.split_last_chunk::<4>().ok_or_else(unreadable)?;
+    if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
+        return Err(unreadable());
+    }
+    let (mut rest, mut noted) = (Reader(content), Vec::new());
+    while !rest.0.is_empty() {
+        noted.push(Noted::decode(&mut rest).map_err(|_| unreadable())?);
+    }
+    Ok(noted)
+}
+
+/// Replaces the file, so that it survives a power cut.
+fn save(folder: &Path, noted: &[Noted]) -> io::Result<()> {
+    let path = folder.join(FILE);
+    if noted.is_empty() {
+        return match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+    }
+    let mut bytes = Vec::new();
+    noted.iter().for_each(|one| one.encode(&mut bytes));
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    let unfinished = folder.join("erasing.new");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    sync_folder(folder)
+}
+
+/// Makes the names of the files in `folder` survive a power cut, where systems have that.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+impl Noted {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        let mut form = Vec::new();
+        erase_form::encode(&self.erase, &mut form);
+        bytes.extend_from_slice(&self.seq.get().to_le_bytes());
+        bytes.extend_from_slice(self.hash.as_bytes());
+        let length = u32::try_from(form.len()).expect("a block is bounded far below that");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&form);
+    }
+
+    /// The process that asked for it is gone: nobody waits.
+    fn decode(rest: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let seq = Seq::new(rest.number()?);
+        let hash = BlockHash::from_bytes(rest.take()?);
+        let length = u32::from_le_bytes(rest.take()?) as usize;
+        let (form, behind) = rest.0.split_at_checked(length).ok_or(Unreadable::NoBlock)?;
+        rest.0 = behind;
+        Ok(Self { seq, hash, is_awaited: false, erase: erase_form::decode(Reader(form))? })
+    }
+}
