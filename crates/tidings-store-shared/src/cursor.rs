@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use tidings_hub::{Epoch, Position, Timestamp};
 
 use crate::chain::Chain;
-use crate::erasures::sync_folder;
 use crate::hash::BlockHash;
 use crate::journal::Seq;
 use crate::limits::{CURSOR_BLOCKS, CURSOR_MARK_EVERY, CURSOR_MARKS_MAX};
 use crate::mistake::Mistake;
+use crate::whole_file;
 
 /// The name of the file.
 const FILE: &str = "cursor";
@@ -168,16 +168,9 @@ impl Cursor {
     fn rewrite(&mut self) -> io::Result<()> {
         let mut bytes = Vec::with_capacity((self.marks.len() + self.newest.len()) * ENTRY_BYTES);
         self.all().for_each(|block| block.encode(&mut bytes));
-        let unfinished = self.path.with_extension("new");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&bytes)?;
         // A power cut must not bring back blocks that were forgotten: what they erased would not
         // be erased from a cache that was fetched since.
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            sync_folder(folder)?;
-        }
+        whole_file::replace(&self.path, &bytes)?;
         self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         self.written = bytes.len() / ENTRY_BYTES;
         self.unwritten.clear();

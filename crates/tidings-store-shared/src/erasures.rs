@@ -13,8 +13,8 @@
 //! replaced as a whole, and there is none if nothing is to be done.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -32,6 +32,7 @@ use crate::limits::{
 };
 use crate::mistake::{Mistake, step};
 use crate::reader::{Reader, Unreadable};
+use crate::whole_file;
 
 /// The name of the file.
 const FILE: &str = "erasing";
@@ -73,7 +74,9 @@ impl Erasures {
     pub(crate) fn open(folder: &Path, upto: Option<Seq>) -> io::Result<Self> {
         let mut noted = load(folder)?;
         let before = noted.len();
-        noted.retain(|one| upto.is_some_and(|upto| one.seq <= upto) || lost_stays());
+        noted.retain(|one| {
+            upto.is_some_and(|upto| one.seq <= upto) || Mistake::LostStays.is_planted()
+        });
         if noted.len() < before {
             save(folder, &noted)?;
         }
@@ -258,10 +261,6 @@ impl Erasures {
     }
 }
 
-fn lost_stays() -> bool {
-    Mistake::LostStays.is_planted()
-}
-
 fn load(folder: &Path) -> io::Result<Vec<Noted>> {
     let bytes = match fs::read(folder.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -292,21 +291,7 @@ fn save(folder: &Path, noted: &[Noted]) -> io::Result<()> {
     noted.iter().for_each(|one| one.encode(&mut bytes));
     let crc = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
-    let unfinished = folder.join("erasing.new");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, &path)?;
-    sync_folder(folder)
-}
-
-/// Makes the names of the files in `folder` survive a power cut, where systems have that.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+    whole_file::replace(&path, &bytes)
 }
 
 impl Noted {

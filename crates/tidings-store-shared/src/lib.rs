@@ -65,6 +65,7 @@ mod terms;
 mod test_folder;
 #[cfg(test)]
 mod tests;
+mod whole_file;
 mod writer;
 
 pub use block::{Block, Content, LostIds, Rename};

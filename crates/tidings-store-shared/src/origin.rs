@@ -12,13 +12,14 @@
 //! It outlives the cache: a hub that has this file followed a log before, and never creates one.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use tidings_hub::{Epoch, EventId, FormerName, LogIdentity, Position};
 
 use crate::block::LostIds;
 use crate::limits::{FORMER_NAMES_MAX, LOST_IDS_MAX};
+use crate::whole_file;
 
 /// The name of the file.
 pub(crate) const FILE: &str = "origin";
@@ -49,11 +50,7 @@ impl Origin {
 
     /// Writes the file, replacing the old one.
     pub(crate) fn save(&self, folder: &Path) -> io::Result<()> {
-        let (path, unfinished) = (folder.join(FILE), folder.join("origin.new"));
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(self.to_string().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
+        whole_file::replace(&folder.join(FILE), self.to_string().as_bytes())
     }
 
     /// Whether the log has or had this name.
