@@ -27,10 +27,10 @@ impl Record {
         Self { position, time, check: None, rewritten: false, draft }
     }
 
-    /// The same with its check, in a log that has them.
+    /// The same with its check, if its log has them.
     #[must_use]
-    pub fn with_check(self, check: Check) -> Self {
-        Self { check: Some(check), ..self }
+    pub fn with_check(self, check: Option<Check>) -> Self {
+        Self { check, ..self }
     }
 
     /// The same, in place of another record that was at the same position: a store that replaces a

@@ -231,11 +231,7 @@ impl Writer {
             batch.lengths.push(self.buffer.len() - begin);
             block.count_record();
             batch.blocks.last_mut().expect("one is open").1 += 1;
-            let record = Record::new(draft, position, time);
-            let record = match check {
-                None => record,
-                Some(check) => record.with_check(check),
-            };
+            let record = Record::new(draft, position, time).with_check(check);
             let id = record.event_id(shared.identity.epoch);
             batch.appended.push(Appended { position, id, duplicate: false });
             batch.cost += record.cost();

@@ -346,10 +346,7 @@ impl Reader for PageBuilder<'_> {
         }
         draft.data = entry.view.data().ok_or_else(unreadable)?.into();
         let record = Record::new(draft, entry.position, entry.time);
-        Ok(Some(Arc::new(match entry.view.check() {
-            None => record,
-            Some(check) => record.with_check(check),
-        })))
+        Ok(Some(Arc::new(record.with_check(entry.view.check()))))
     }
 
     fn position_of(record: &Arc<Record>) -> Position {

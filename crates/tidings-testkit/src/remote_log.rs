@@ -128,7 +128,7 @@ impl Log for RemoteLog {
         let applied = self.node.lock();
         for record in &mut records {
             if let Some(check) = applied.check(record.position()) {
-                *record = Arc::new(Record::clone(record).with_check(check));
+                *record = Arc::new(Record::clone(record).with_check(Some(check)));
             }
         }
         Ok(Page { records, reached })

@@ -145,13 +145,7 @@ fn remade(
         if what.takes(&draft, entry.position) {
             let at = entry.raw.as_ptr() as usize - block.body.as_ptr() as usize;
             let record = Record::new(draft, entry.position, entry.time);
-            found.push((
-                at,
-                match entry.view.check() {
-                    Some(check) => record.with_check(check),
-                    None => record,
-                },
-            ));
+            found.push((at, record.with_check(entry.view.check())));
         }
     }
     if found.is_empty() {
