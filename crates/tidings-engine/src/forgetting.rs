@@ -4,13 +4,12 @@
 //! erased, so that live subscribers get the events that announce it, and says here what was erased.
 //! The fan-out then tells the workers, behind the frames that it has given them before.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use std::collections::BTreeSet;
-
 use tidings_hub::{CopyReaders, Erased, Position, Topic};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::limits::FORGETTING_MAX;
 use crate::mailbox::Mailbox;
@@ -46,14 +45,27 @@ impl Forgetting {
             let Ok(permit) = Arc::clone(&self.questions).try_acquire_owned() else { return };
             let Order { topics, upto } = orders.swap_remove(due);
             recent.forget();
-            let permit = Arc::new(permit);
-            for mailbox in mailboxes {
-                let (done, _) = oneshot::channel();
-                let (topics, permit) = (topics.clone(), Arc::clone(&permit));
-                mailbox.post(Message::Erased { topics, upto, done, permit });
-            }
+            order_all(mailboxes, topics.as_ref(), upto, permit);
         }
     }
+}
+
+/// Has all workers forget records up to `upto` that were on `topics`, on any if there are none.
+/// Each says when it has.
+pub(crate) fn order_all(
+    mailboxes: &[Arc<Mailbox>],
+    topics: Option<&Arc<BTreeSet<Topic>>>,
+    upto: Position,
+    permit: OwnedSemaphorePermit,
+) -> Vec<oneshot::Receiver<()>> {
+    let permit = Arc::new(permit);
+    let order = |mailbox: &Arc<Mailbox>| {
+        let (done, is_done) = oneshot::channel();
+        let (topics, permit) = (topics.cloned(), Arc::clone(&permit));
+        mailbox.post(Message::Erased { topics, upto, done, permit });
+        is_done
+    };
+    mailboxes.iter().map(order).collect()
 }
 
 impl CopyReaders for Forgetting {

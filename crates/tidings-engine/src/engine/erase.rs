@@ -13,16 +13,16 @@ use tidings_hub::{
     Draft, Erase, EraseError, Erased, Erasing, EventId, Expected, Interest, Key, Kind, Log,
     Matcher, Position, ReadError, ReadQuery, Record, Topic, erased_key, where_erased,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Engine;
 use crate::error::PublishError;
+use crate::forgetting::order_all;
 use crate::limits::{
     ERASE_CATCH_UP_PATIENCE, ERASE_LOOK_INTERVAL, ERASE_READ_RECORDS, ERASURES_MAX,
     QUESTION_PATIENCE,
 };
-use crate::message::Message;
 
 /// Which events of a topic are erased.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -199,7 +199,7 @@ impl Engine {
         let record = match found {
             Found::Record(record) => record,
             // The engine of a shared log may have lost the erasure before others followed it.
-            Found::Erased(at) if first && self.inner.store.shared().is_some() => {
+            Found::Erased(at) if first && self.has_shared_log() => {
                 return self.erase_in_store(topic, Erasing::At(vec![at]), at).await;
             }
             Found::Erased(_) => return Ok(0),
@@ -340,16 +340,9 @@ impl Engine {
         self.wait_for_fan_out(upto).await;
         self.inner.recent.forget();
         let permit = Arc::clone(&self.inner.questions).acquire_owned().await;
-        let Ok(permit) = permit.map(Arc::new) else { return };
+        let Ok(permit) = permit else { return };
         let topics = erased.few_topics().cloned().map(Arc::new);
-        let mut heard = Vec::new();
-        for mailbox in &self.inner.mailboxes {
-            let (done, is_done) = oneshot::channel();
-            let permit = Arc::clone(&permit);
-            mailbox.post(Message::Erased { topics: topics.clone(), upto, done, permit });
-            heard.push(is_done);
-        }
-        drop(permit);
+        let heard = order_all(&self.inner.mailboxes, topics.as_ref(), upto, permit);
         for is_done in heard {
             let _ = timeout(QUESTION_PATIENCE, is_done).await;
         }
