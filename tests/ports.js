@@ -1,4 +1,4 @@
-// Ports for programs that are told which one to listen on. A port that the system chose, and that
+// Ports for programs that listen where a test says. A port that the system chose, and that
 // is closed again so that a program can have it, may be given to someone else in between, even to
 // an outgoing connection. So these are below those that a system chooses from, and each process
 // chooses from a block of its own, held by listening on its first port. `tidings_testkit::ports`

@@ -1,4 +1,4 @@
-"""Ports for programs that are told which one to listen on.
+"""Ports for programs that listen where a test says.
 
 A port that the system chose, and that is closed again so that a program can have it, may be given
 to someone else in between, even to an outgoing connection. So these are below those that a system

@@ -1,4 +1,4 @@
-//! Ports for programs that are told which one to listen on, or on which nothing must listen.
+//! Ports for programs that listen where a test says, or on which nothing must listen.
 //!
 //! A port that the system chose, and that is closed again so that a program can have it, may be
 //! given to someone else in between: to another test, or to any outgoing connection of the machine.
