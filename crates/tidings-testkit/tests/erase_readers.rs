@@ -14,6 +14,9 @@ use tidings_testkit::server::{EPOCH, TestServer};
 /// Time to wait before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time for which nothing more arrives at a socket that is full.
+const STILL: Duration = Duration::from_millis(300);
+
 /// Data of a large event: close to the limit, so that these events are more than sockets hold.
 const LARGE_BYTES: usize = 1_000_000;
 
@@ -45,6 +48,22 @@ fn slow_reader(server: &TestServer) -> TcpStream {
         std::thread::yield_now();
     }
     socket
+}
+
+/// Waits until the server has sent what the sockets hold, which is less than all: then it is in the
+/// middle of an event. What has arrived does not become more any longer.
+fn until_full(socket: &TcpStream) {
+    let (mut seen, mut since) = (0, Instant::now());
+    let mut buffer = vec![0; usize::from(LARGE_EVENTS) * LARGE_BYTES];
+    // The head and the first events are far less.
+    while seen < LARGE_BYTES / 64 || since.elapsed() < STILL {
+        assert!(since.elapsed() < PATIENCE, "{seen} bytes came");
+        let arrived = socket.peek(&mut buffer).unwrap();
+        if arrived > seen {
+            (seen, since) = (arrived, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// All that the server sent until it closed the connection, without the head and the framing of
@@ -97,6 +116,7 @@ fn a_reader_in_the_middle_of_an_event_that_is_erased_is_cut_and_comes_back_to_a_
         server.post("/events/a", "small");
         let mut slow = slow_reader(&server);
         publish_large(&server);
+        until_full(&slow);
         // One after the other: it is in the middle of one of them.
         for position in 2..u64::from(LARGE_EVENTS) + 2 {
             erase(&server, &format!("/events/a?erase={}", id(position)));
@@ -119,6 +139,7 @@ fn a_reader_in_the_middle_of_an_event_whose_topic_is_erased_is_cut_and_gets_a_re
         server.post("/events/a", "small");
         let mut slow = slow_reader(&server);
         publish_large(&server);
+        until_full(&slow);
         erase(&server, "/events/a?erase");
         server.post("/events/a", "later");
         let (text, is_ended) = rest(&mut slow);
