@@ -24,6 +24,7 @@ mod crowded;
 mod disk;
 mod embedding;
 mod erase;
+mod erase_between;
 mod erase_readers;
 mod fetching;
 mod fill;

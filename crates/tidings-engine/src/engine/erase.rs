@@ -122,22 +122,17 @@ impl Engine {
         Ok(Erasure { outcome })
     }
 
-    /// Carries out an erasure. What the copy of a shared log does not know, the log may have: then
-    /// it is looked for again, in all that the log had when this was asked.
+    /// Carries out an erasure. The copy of a shared log may lack events of other hubs that are
+    /// older than the request, so the copy first gets all that the log had then.
     async fn carry_out_by_the_whole_log(
         &self,
         topic: &Topic,
         target: &EraseTarget,
     ) -> Result<u64, EraseFailure> {
-        let asked = Instant::now();
-        let outcome = self.carry_out(topic, target).await;
-        if !self.has_shared_log() || !matches!(outcome, Err(EraseFailure::Unknown)) {
-            return outcome;
+        if self.has_shared_log() && self.proved_head(Instant::now()).await.is_none() {
+            return Err(EraseFailure::Store(EraseError::GivenUp));
         }
-        match self.proved_head(asked).await {
-            Some(_) => self.carry_out(topic, target).await,
-            None => Err(EraseFailure::Store(EraseError::GivenUp)),
-        }
+        self.carry_out(topic, target).await
     }
 
     async fn carry_out(&self, topic: &Topic, target: &EraseTarget) -> Result<u64, EraseFailure> {
@@ -174,9 +169,11 @@ impl Engine {
     }
 
     async fn erase_key(&self, topic: &Topic, key: &Key) -> Result<u64, EraseFailure> {
-        self.remove(topic, key, None).await?;
-        let head = self.inner.store.bounds().head;
-        let events = self.erase_in_store(topic, Erasing::Key(key.clone()), head).await?;
+        // Where the key has no value, one that is published from now on stays: no removal is before
+        // it that its subscribers would get.
+        let before = self.inner.store.bounds().head;
+        let upto = self.remove(topic, key, None).await?.unwrap_or(before);
+        let events = self.erase_in_store(topic, Erasing::Key(key.clone()), upto).await?;
         let mark = erased_key(topic, key);
         let notes = [Matcher::Exact(Topic::of_notes())];
         let is_known = self.read(move |store| store.catalog().find(&mark, &notes)).await?;
