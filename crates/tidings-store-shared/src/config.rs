@@ -17,6 +17,9 @@ pub struct SharedConfig {
     pub cache: DiskConfig,
     /// Whether to create the log if there is none. A hub that has followed a log never does.
     pub create: bool,
+    /// Whether to begin a copy with what the log still has, if rules of the `cache` promise to keep
+    /// events that it may have had before.
+    pub allow_gaps: bool,
     /// Settings that all hubs on the log need alike. The store compares them with those that the
     /// journal has.
     pub terms: Terms,
@@ -41,6 +44,7 @@ impl SharedConfig {
             path: path.as_ref().to_owned(),
             cache: DiskConfig::new(&path),
             create: false,
+            allow_gaps: false,
             terms: Terms::default(),
             update_terms: false,
             maxima: Maxima::default(),

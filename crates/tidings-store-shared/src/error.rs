@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use tidings_hub::AppendError;
+use tidings_hub::{AppendError, Position};
 
 use crate::journal::{JournalError, Seq};
 use crate::terms::Difference;
@@ -55,6 +55,14 @@ pub enum OpenError {
         /// Sequence of the oldest block.
         seq: Seq,
     },
+    /// The hub has no copy that can be used, and the log no longer has its beginning, from which
+    /// rules promise events.
+    BeginningLost {
+        /// Sequence of the oldest block.
+        seq: Seq,
+        /// Position of its first record.
+        first: Position,
+    },
     /// A block is of a version that this program does not know.
     Version {
         /// Sequence of the block.
@@ -97,6 +105,11 @@ impl OpenError {
                  their own: remove that limit, and purge the stream up to a block that others \
                  continue"
             }
+            Self::BeginningLost { .. } => {
+                "put a backup of a hub that runs in place of this hub's data folder: `tidings \
+                 backup --data FOLDER-OF-THAT-HUB COPY`; only if no hub has a copy any more, start \
+                 this one once with --cluster-allow-gaps: it begins with what the log still has"
+            }
             Self::Version { .. } => "use the version of the program that wrote the block",
         }
     }
@@ -124,6 +137,14 @@ impl fmt::Display for OpenError {
             Self::Incomplete => f.write_str("a backup is being restored into the shared log"),
             Self::NoBeginning { seq } => {
                 write!(f, "the shared log does not begin with block {seq}: none continues it")
+            }
+            Self::BeginningLost { first, .. } => {
+                write!(
+                    f,
+                    "the hub has no usable copy of the shared log, which has nothing before \
+                     position {first} any more: events that rules of retention promise to keep may \
+                     be in copies only"
+                )
             }
             Self::Version { seq, version } => {
                 write!(f, "block {seq} of the shared log has version {version}, which is unknown")

@@ -43,6 +43,7 @@
 
 mod block;
 mod chain;
+mod changes;
 mod config;
 mod cursor;
 mod erase_form;

@@ -15,6 +15,7 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability, FolderLock, RandomSo
 
 use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
+use crate::changes::Changing;
 use crate::config::SharedConfig;
 use crate::cursor::{Cursor, Followed};
 use crate::erasures::Erasures;
@@ -176,7 +177,7 @@ impl Opening<'_> {
 
     /// A follower that begins with the oldest block of the journal, or with a new log. A hub that
     /// knows an `origin` followed one before, and creates none. `held` are the publisher-given ids
-    /// of what its cache had.
+    /// of what its cache had. A cache that is there is replaced only once nothing is in the way.
     fn begin(&mut self, origin: Option<Origin>, held: LostIds) -> Result<Follower, OpenError> {
         let is_new = origin.is_none();
         let away = |source| OpenError::Away { source };
@@ -199,6 +200,7 @@ impl Opening<'_> {
             Some(bounds) => bounds,
         };
         let (seq, block) = self.oldest(bounds)?;
+        self.see_that_promises_hold(seq, &block)?;
         // The name that the log had before its first block, so that a rename fits too.
         let epoch = match &block.content {
             Content::Rename(rename) => rename.former.first().map_or(block.epoch, |name| name.epoch),
@@ -228,12 +230,42 @@ impl Opening<'_> {
             Some(known) => known,
             None => Origin::new(epoch),
         };
-        origin.save(&self.config.path).map_err(self.fail())?;
+        // A backup that is being made looks for this first.
         fs::File::create(incomplete(&self.config.path)).map_err(self.fail())?;
+        origin.save(&self.config.path).map_err(self.fail())?;
         cursor.cut(Seq::ZERO).map_err(self.fail())?;
+        let _changing = self.announce_change()?;
+        if !is_new {
+            // Whatever is left of the copy that this hub had.
+            match fs::remove_dir_all(self.cache_path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(self.fail())?,
+            }
+        }
         let cache = DiskStore::create_copy(self.cache_config(), &origin.identity, block.first);
         let cache = cache.map_err(|source| OpenError::Cache { source })?;
         self.follower(cache, cursor, origin, (seq.previous(), chain))
+    }
+
+    /// What rules promise to keep, only copies have: a log that has lost its beginning may lack
+    /// some of it.
+    fn see_that_promises_hold(&self, seq: Seq, oldest: &Block) -> Result<(), OpenError> {
+        let SharedConfig { cache, allow_gaps, .. } = self.config;
+        let is_promised = cache.rules.iter().any(|rule| rule.promise.is_some());
+        if !is_promised || oldest.prev == BlockHash::NONE {
+            return Ok(());
+        }
+        let first = oldest.first;
+        if !allow_gaps {
+            return Err(OpenError::BeginningLost { seq, first });
+        }
+        tracing::warn!(
+            %seq, %first,
+            "UNSAFE, as cluster-allow-gaps allows: the hub begins a copy with what the shared log \
+             still has. Events before that position which rules of retention promise to keep may \
+             be missing at this hub, and readers of it do not get them"
+        );
+        Ok(())
     }
 
     /// Writes the first block of a new log. Of several hubs one succeeds.
@@ -318,7 +350,7 @@ impl Opening<'_> {
             Halt::Version { seq, version } => Err(OpenError::Version { seq, version }),
             Halt::Renamed { .. } => self.reopen(follower, None),
             Halt::Trimmed { .. } => {
-                tracing::warn!(reason = %halt, "the hub's copy is too old and is fetched anew");
+                tracing::warn!(reason = %halt, "the hub's copy is too old");
                 self.begin_again(follower)
             }
             Halt::Forked { .. } => {
@@ -369,6 +401,7 @@ impl Opening<'_> {
         let upto = upto.unwrap_or_else(|| cache.bounds().head);
         drop(cache);
         let config = self.cache_config();
+        let _changing = self.announce_change()?;
         let cut = cut_copy(&config, upto, identity).and_then(|()| DiskStore::open_copy(config));
         match cut {
             Ok(cache) => Ok(cache),
@@ -376,16 +409,16 @@ impl Opening<'_> {
         }
     }
 
-    /// Removes a cache that cannot be used. It is followed anew.
+    /// A cache that cannot be used is followed anew.
     fn give_up_cache(&self, error: tidings_store_disk::OpenError) -> Result<(), OpenError> {
         use tidings_store_disk::OpenError::{Damaged, UnknownFormat};
         match error {
             Damaged { .. } | UnknownFormat { .. } => {
                 tracing::warn!(
                     reason = %error,
-                    "the hub's copy of the shared log cannot be used and is fetched anew"
+                    "the hub's copy of the shared log cannot be used"
                 );
-                fs::remove_dir_all(self.cache_path()).map_err(self.fail())
+                Ok(())
             }
             source => Err(OpenError::Cache { source }),
         }
@@ -402,6 +435,12 @@ impl Opening<'_> {
         let upto = cursor.last().map(|last| last.seq);
         let erasures = Erasures::open(&self.config.path, upto).map_err(self.fail())?;
         Ok(Follower::new(cache, cursor, origin, erasures, start, self.config, self.run))
+    }
+
+    /// Says that the cache is about to be shortened, renamed or replaced, for as long as the answer
+    /// is held.
+    fn announce_change(&self) -> Result<Changing, OpenError> {
+        Changing::announce(&self.config.path, self.random().number()).map_err(self.fail())
     }
 
     fn random(&self) -> &RandomSource {

@@ -61,6 +61,8 @@ pub(crate) struct SharedLogConfig {
     pub(crate) create: bool,
     /// Whether to give the log the settings of this hub.
     pub(crate) update: bool,
+    /// Whether to begin a copy that may lack what rules promise.
+    pub(crate) allow_gaps: bool,
     /// Whether to start although the servers can lose acknowledged events.
     pub(crate) allow_unsafe: bool,
 }

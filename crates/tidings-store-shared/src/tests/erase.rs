@@ -403,7 +403,7 @@ fn fetching(store: &SharedStore) -> Option<u64> {
     SharedLog::following(store).fetching
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

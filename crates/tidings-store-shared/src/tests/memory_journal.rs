@@ -8,23 +8,40 @@ use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 
 /// A stream in memory; a clone is another connection to it.
 #[derive(Clone, Default)]
-pub(super) struct MemoryJournal(Arc<Mutex<Option<Vec<Bytes>>>>);
+pub(super) struct MemoryJournal(Arc<Mutex<Option<Stream>>>);
+
+#[derive(Default)]
+struct Stream {
+    blocks: Vec<Bytes>,
+    /// Number of the oldest ones that were dropped. They are still in `blocks`.
+    dropped: usize,
+}
 
 impl MemoryJournal {
-    /// Number of its blocks.
+    /// Number of its blocks, with those that were dropped.
     pub(super) fn len(&self) -> usize {
-        self.0.lock().unwrap().as_ref().map_or(0, Vec::len)
+        self.0.lock().unwrap().as_ref().map_or(0, |stream| stream.blocks.len())
     }
 
     /// Loses its end.
     pub(super) fn lose_after(&self, blocks: usize) {
-        self.0.lock().unwrap().as_mut().unwrap().truncate(blocks);
+        self.0.lock().unwrap().as_mut().unwrap().blocks.truncate(blocks);
+    }
+
+    /// Drops its oldest blocks, so that there have been this many.
+    pub(super) fn drop_oldest(&self, blocks: usize) {
+        let mut stream = self.0.lock().unwrap();
+        let stream = stream.as_mut().unwrap();
+        stream.dropped = stream.dropped.max(blocks.min(stream.blocks.len()));
     }
 
     /// Number of erasures.
     pub(super) fn erasures(&self) -> usize {
         let stream = self.0.lock().unwrap();
-        let blocks = stream.iter().flatten().filter_map(|bytes| Block::decode(bytes).ok());
+        let blocks = stream
+            .iter()
+            .flat_map(|stream| &stream.blocks)
+            .filter_map(|bytes| Block::decode(bytes).ok());
         blocks.filter(|block| matches!(block.content, Content::Erase(_))).count()
     }
 }
@@ -37,8 +54,10 @@ impl Journal for MemoryJournal {
 
     fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
         let stream = self.0.lock().unwrap();
-        let last = |blocks: &Vec<Bytes>| Seq::new(blocks.len() as u64);
-        Ok(stream.as_ref().map(|blocks| SeqBounds { first: Seq::new(1), last: last(blocks) }))
+        Ok(stream.as_ref().map(|Stream { blocks, dropped }| SeqBounds {
+            first: Seq::new(*dropped as u64 + 1),
+            last: Seq::new(blocks.len() as u64),
+        }))
     }
 
     fn append(
@@ -49,7 +68,7 @@ impl Journal for MemoryJournal {
         _: Duration,
     ) -> Result<Seq, AppendFault> {
         let mut stream = self.0.lock().unwrap();
-        let blocks = stream.as_mut().unwrap();
+        let Stream { blocks, .. } = stream.as_mut().unwrap();
         if blocks.len() as u64 != after.get() {
             return Err(AppendFault::Behind);
         }
@@ -60,7 +79,9 @@ impl Journal for MemoryJournal {
     fn read(&mut self, after: Seq, bytes_max: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
         let stream = self.0.lock().unwrap();
         let (mut page, mut bytes) = (Vec::new(), 0);
-        for (place, block) in (1..).zip(stream.iter().flatten()).skip(after.get() as usize) {
+        let Some(Stream { blocks, dropped }) = &*stream else { return Ok(page) };
+        let skipped = (*dropped).max(after.get() as usize);
+        for (place, block) in (1..).zip(blocks).skip(skipped) {
             if page.len() >= 2 && bytes >= bytes_max {
                 break;
             }

@@ -107,6 +107,7 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
     let shared_config = SharedConfig {
         cache: disk.clone(),
         create: shared.create,
+        allow_gaps: shared.allow_gaps,
         terms: terms(hub),
         update_terms: shared.update,
         maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },

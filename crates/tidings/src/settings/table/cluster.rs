@@ -123,6 +123,21 @@ pub(super) const SECTION: Section = Section {
             },
         },
         Setting {
+            name: "cluster-allow-gaps",
+            heading: Some("Cluster"),
+            value: Value::Switch,
+            default: Default::Is("false"),
+            is_common: false,
+            help: "Begin a copy even if the stream may lack what [[retention]] promises",
+            note: "Whether a hub without a copy begins one even if the stream has lost its oldest \
+                   events, and [[retention]] promises to keep some of those. For one start, if no \
+                   hub has a copy any more.",
+            set: |hub, given| {
+                hub.store.shared.allow_gaps = given.switch()?;
+                Ok(())
+            },
+        },
+        Setting {
             name: "store-unsafe",
             heading: Some("Cluster"),
             value: Value::Switch,
