@@ -50,6 +50,8 @@ impl Eraser for DiskStore {
     fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
         let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = &*self.shared;
+        // Whoever reads the log for the table of newest records brings no notes of what goes now.
+        shared.slots.complete(self)?;
         let _giving_up = shared.give_up_jobs();
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let _no_backup = loop {

@@ -147,8 +147,12 @@ impl DiskStore {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Io`] if the thread that applies them cannot be started.
+    /// [`OpenError::Io`] if the thread that applies them cannot be started, or if the log cannot be
+    /// read; the first rules of a log can take as long as reading it.
     pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
+        if !rules.is_empty() {
+            self.complete_slots(Slots::complete)?;
+        }
         self.shared.set_rules(Rules(rules));
         self.start_keeping()
     }
@@ -203,15 +207,24 @@ impl DiskStore {
             _lock: lock,
         };
         // A log of an older format has no keys.
-        if store.shared.format.load(Ordering::Acquire) >= FORMAT_2 {
-            let path = store.shared.config.path.clone();
-            store.shared.slots.complete_at_opening(&store).map_err(|error| OpenError::Io {
-                action: "read the keys of the log in",
-                path,
-                source: std::io::Error::other(error),
-            })?;
+        let may_have_keys = store.shared.format.load(Ordering::Acquire) >= FORMAT_2;
+        if may_have_keys || !store.shared.rules().0.is_empty() {
+            store.complete_slots(Slots::complete_at_opening)?;
         }
         Ok(store)
+    }
+
+    /// Makes the table of newest records whole: once there are keys, and before rules drop
+    /// anything. Whoever reads the log for the table later could bring notes of what they dropped.
+    fn complete_slots(
+        &self,
+        complete: fn(&Slots, &dyn Log) -> Result<(), ReadError>,
+    ) -> Result<(), OpenError> {
+        complete(&self.shared.slots, self).map_err(|error| OpenError::Io {
+            action: "read the keys of the log in",
+            path: self.shared.config.path.clone(),
+            source: std::io::Error::other(error),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Retention: drops whole segments, oldest first.
 
+use std::sync::Arc;
+
 use tidings_hub::{AppendError, Timestamp};
 
 use crate::append::Writer;
@@ -35,36 +37,38 @@ impl Writer {
 
     /// Drops the oldest segments while `is_over` returns `true`. The newest record always stays.
     fn drop_while(&mut self, shared: &Shared, is_over: impl Fn(&State, &Sealed) -> bool) {
-        let mut has_dropped = false;
-        loop {
-            let dropped = {
-                let mut state = shared.write_state();
-                // Runs are older, and rules drop one event at a time.
-                if state.lanes.has_runs() || !shared.rules().0.is_empty() {
-                    return;
-                }
-                let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
-                match state.sealed.front() {
-                    Some(oldest) if !is_last && is_over(&state, oldest) => {
-                        shared.slots.cut_before(oldest.last.next());
-                        state.sealed.pop_front()
-                    }
-                    _ => None,
-                }
-            };
-            match dropped {
-                Some(segment) => {
-                    has_dropped = true;
-                    self.background.send(shared, Job::Remove(segment));
-                }
-                None if has_dropped => {
-                    let first = shared.read_state().first();
-                    return shared.slots.forget_before(first);
-                }
-                None => return,
+        let mut dropped = Vec::new();
+        let mut state = shared.write_state();
+        // Runs are older, and rules drop one event at a time.
+        if state.lanes.has_runs() || !shared.rules().0.is_empty() {
+            return;
+        }
+        if next_to_drop(&state, &is_over).is_none() {
+            return;
+        }
+        shared.slots.forget_before(|| {
+            while next_to_drop(&state, &is_over).is_some() {
+                dropped.extend(state.sealed.pop_front());
             }
+            let first = state.first();
+            // Readers of history need not wait until all of it is forgotten.
+            drop(state);
+            first
+        });
+        for segment in dropped {
+            self.background.send(shared, Job::Remove(segment));
         }
     }
+}
+
+/// The oldest segment, if `is_over` says of it that it is to be dropped, and it does not have the
+/// newest record.
+fn next_to_drop<'a>(
+    state: &'a State,
+    is_over: impl Fn(&State, &Sealed) -> bool,
+) -> Option<&'a Arc<Sealed>> {
+    let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
+    state.sealed.front().filter(|oldest| !is_last && is_over(state, oldest))
 }
 
 /// Whether the segment being written spans its share of the retention age.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Draft, Eraser, Health, Interest, Log, LogIdentity,
-    Page, Position, ReadError, ReadQuery, SharedLog, Slots, Timestamp,
+    Page, Position, ReadError, ReadQuery, SharedLog, SlotNotes, Slots, Timestamp,
 };
 use tidings_store_shared::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds, Terms};
 
@@ -35,6 +35,20 @@ pub trait LogLayer: Send + Sync + 'static {
             Some(judged) => self.under().append_judged(drafts, judged, now),
             None => self.under().append(drafts, now),
         }
+    }
+
+    /// See [`Log::note_slots`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the log below.
+    fn note_slots(
+        &self,
+        after: Position,
+        upto: Position,
+        notes: &mut SlotNotes<'_>,
+    ) -> Result<Position, ReadError> {
+        self.under().note_slots(after, upto, notes)
     }
 
     /// See [`Log::shared`].
@@ -111,6 +125,15 @@ impl<L: LogLayer> Log for Layered<L> {
 
     fn slots(&self) -> &Slots {
         self.0.under().slots()
+    }
+
+    fn note_slots(
+        &self,
+        after: Position,
+        upto: Position,
+        notes: &mut SlotNotes<'_>,
+    ) -> Result<Position, ReadError> {
+        self.0.note_slots(after, upto, notes)
     }
 
     fn shared(&self) -> Option<&dyn SharedLog> {

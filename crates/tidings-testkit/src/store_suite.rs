@@ -32,7 +32,12 @@ pub use losses::{
 };
 pub use model::Model;
 pub use random::Dice;
-pub use slots::the_table_of_newest_records_is_never_ahead_of_the_log_or_behind;
+pub use slots::{
+    a_record_dropped_while_the_table_is_made_does_not_come_back,
+    a_record_erased_while_the_table_is_made_does_not_come_back,
+    the_table_of_newest_records_is_never_ahead_of_the_log_or_behind,
+    the_table_of_newest_records_knows_of_losses_before_readers_do,
+};
 pub use time_to_live::an_event_is_no_part_of_history_after_its_time_to_live;
 
 /// The retention of a store under test.
@@ -95,6 +100,9 @@ macro_rules! store_suite {
                 waiting_ends_with_the_next_record_or_at_the_timeout,
                 readers_see_every_record_in_order_while_others_append,
                 the_table_of_newest_records_is_never_ahead_of_the_log_or_behind,
+                the_table_of_newest_records_knows_of_losses_before_readers_do,
+                a_record_dropped_while_the_table_is_made_does_not_come_back,
+                a_record_erased_while_the_table_is_made_does_not_come_back,
                 retention_by_bytes_drops_the_oldest,
                 retention_by_age_drops_the_old,
                 the_newest_record_always_stays,

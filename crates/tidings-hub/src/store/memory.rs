@@ -1,7 +1,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tidings_codec::EventId;
@@ -33,6 +33,8 @@ pub struct MemoryStore {
     log: RwLock<Held>,
     head: HeadSignal,
     slots: Slots,
+    /// Held by the erasure that is under way.
+    erasing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl MemoryStore {
             log: RwLock::new(held),
             head: HeadSignal::new(Position::ZERO),
             slots: Slots::default(),
+            erasing: Mutex::default(),
         }
     }
 
@@ -149,6 +152,9 @@ impl Log for MemoryStore {
 
 impl Eraser for MemoryStore {
     fn erase(&self, what: &Erase, _go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever reads the log for the table brings no notes of what goes now.
+        self.slots.complete(self)?;
         let mut log = self.write_log();
         let mut erased = Erased::default();
         for position in log.records.positions_on(&what.topic) {
@@ -159,6 +165,10 @@ impl Eraser for MemoryStore {
                 erased.note(&record);
                 log.erase(&record, what.what == Erasing::All, &self.slots);
             }
+        }
+        drop(log);
+        if what.what != Erasing::All {
+            self.slots.renew(self, &what.topic)?;
         }
         Ok(erased)
     }
@@ -235,7 +245,7 @@ impl Held {
         let Some(record) = self.records.pop() else {
             return;
         };
-        slots.forget(&record);
+        slots.forget_oldest(&record);
         self.forget_ids(&record);
     }
 

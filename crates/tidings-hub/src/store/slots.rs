@@ -11,13 +11,26 @@
 //! position. Keys are in it from the moment that the log is open. The other slots, of which every
 //! log has some, are looked up in the log ([`Slots::complete`]) once the first key is published, or
 //! somebody asks for a state; from then on they are kept, too. So a hub with neither pays nothing.
+//!
+//! # Beside a log that changes
+//!
+//! What is in the table can be read. A record is noted before a reader can read it, under the lock
+//! under which it becomes readable ([`Slots::note`]), and forgotten before a reader can miss it:
+//!
+//! - What retention drops from the beginning of the log is forgotten under a lock that both have,
+//!   the table and the log ([`Slots::forget_before`], [`Slots::forget_oldest`]). The table knows
+//!   where the log begins from then on, and takes no note of what was before: whatever was read of
+//!   that, and when.
+//! - What goes from the middle of the log, by rules or by erasure, is forgotten one by one. Whoever
+//!   read it before could still bring its note, so it may only go once the table is whole
+//!   ([`Slots::complete`]): then no reading is under way. (An erasure does one itself,
+//!   [`Slots::renew`], beside which nothing else may go.)
 
+mod held;
 mod notes;
 mod packed;
 mod table;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -36,6 +49,7 @@ use crate::topic::Topic;
 
 use super::{Log, ReadQuery};
 
+use held::{Held, count};
 use packed::Packed;
 use table::Table;
 
@@ -75,27 +89,6 @@ pub struct Growing {
     pub bytes: u64,
     /// A hash of where in the data the text is; see [`Slots::grows_at`].
     at: u64,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    newest: Table,
-    /// The values of keys whose newest record is a piece.
-    growing: HashMap<SlotHash, Growing, foldhash::fast::RandomState>,
-    /// Number of slots that are keys.
-    keys: usize,
-    /// By tag of the topic, number of keys that have a value.
-    live: HashMap<u64, u32, foldhash::fast::RandomState>,
-    /// Whether slots that are not keys are kept.
-    keeps_all: bool,
-    /// Whether the slots of all records that are there are kept.
-    is_whole: bool,
-    /// See [`Slots::purged`].
-    purged: Position,
-    /// See [`Slots::erased`].
-    erased: Position,
-    /// See [`Slots::cut`].
-    cut: Position,
 }
 
 /// A slot, as the table knows it: a hash that no publisher can aim at. It is good for this table,
@@ -210,11 +203,6 @@ impl Slots {
                 self.take_in(&mut notes);
             }
         }
-        // Retention may have dropped some of them meanwhile.
-        let now_first = store.bounds().first;
-        if now_first > first {
-            self.forget_before(now_first);
-        }
         self.write().is_whole = true;
         Ok(())
     }
@@ -302,45 +290,28 @@ impl Slots {
         self.write().purge(position);
     }
 
-    /// `record` is no longer there: retention dropped it, or it was erased.
+    /// `record` is about to go: it is erased. See [the module](self) for when that may be.
     pub fn forget(&self, record: &Record) {
         if let Some(slot) = self.slot_of(record) {
             self.forget_slot(slot, record.position());
         }
     }
 
-    /// The record at `position`, which is of `slot`, is no longer there.
+    /// The record at `position`, which is of `slot`, is about to go, and a value of which it is a
+    /// part with it. Call it before readers can miss the record, once the table is whole.
     pub fn forget_slot(&self, slot: SlotHash, position: Position) {
-        self.write().change(slot, |held| {
-            held.cut(slot, position);
-            if let Entry::Occupied(entry) = held.newest.entry(slot)
-                && entry.get().position() == position
-            {
-                let newest = entry.remove();
-                held.keys -= usize::from(newest.is_key());
-                held.purge(position);
-            }
-        });
+        self.write().forget(slot, position);
     }
 
-    /// The record at `position`, which is of `slot`, is about to go: a value of which it is a part
-    /// is no longer whole. Call it before readers can miss the record.
-    pub fn cut_slot(&self, slot: SlotHash, position: Position) {
-        self.write().change(slot, |held| held.cut(slot, position));
-    }
-
-    /// The same for all records before `first`.
-    pub fn cut_before(&self, first: Position) {
+    /// Retention drops `record`, the oldest of the log. Call it while the store lets no reader ask
+    /// for its bounds.
+    pub fn forget_oldest(&self, record: &Record) {
+        let slot = self.slot_of(record);
         let mut held = self.write();
-        let Held { newest, growing, live, cut, .. } = &mut *held;
-        growing.retain(|slot, value| {
-            let is_there = value.first >= first;
-            if let Some(newest) = newest.get(slot).filter(|_| !is_there) {
-                count(live, slot, false);
-                *cut = newest.position().max(*cut);
-            }
-            is_there
-        });
+        held.begin_at(record.position().next());
+        if let Some(slot) = slot {
+            held.forget(slot, record.position());
+        }
     }
 
     /// Position of the newest piece of a value of which retention dropped a part while it had that
@@ -359,7 +330,7 @@ impl Slots {
     }
 
     /// Looks up what stands for the slots of `topic` that are not keys, after records of it were
-    /// erased.
+    /// erased. Beside it, nothing may go from the middle of the log.
     ///
     /// # Errors
     ///
@@ -396,27 +367,16 @@ impl Slots {
         Ok(())
     }
 
-    /// Retention dropped all records before `first`.
-    pub fn forget_before(&self, first: Position) {
-        self.cut_before(first);
+    /// Retention drops the oldest records of the log: `drop` does, and returns where the log begins
+    /// from then on. Nobody can look at the table meanwhile, so that whoever misses a record finds
+    /// that the table has forgotten it. `drop` is called under the lock of the table, so it must
+    /// not wait for one that is held while the table is asked. It may release one that it holds:
+    /// what it dropped is forgotten after that.
+    pub fn forget_before(&self, drop: impl FnOnce() -> Position) {
         let mut held = self.write();
-        let Held { newest, growing, keys, live, .. } = &mut *held;
-        let mut purged = Position::ZERO;
-        newest.retain(|slot, newest| {
-            let is_there = newest.position() >= first;
-            if !is_there {
-                if newest.has_value(slot, growing) {
-                    count(live, slot, false);
-                }
-                *keys -= usize::from(newest.is_key());
-                purged = purged.max(newest.position());
-            }
-            is_there
-        });
-        held.purge(purged);
-        if !held.is_whole {
-            held.purge(first.previous());
-        }
+        let first = drop();
+        held.begin_at(first);
+        held.forget_before(first);
     }
 
     /// The slot of a record; `None` if no reader gets it, or if it stands for nothing.
@@ -459,70 +419,3 @@ impl SlotHash {
 /// is one in 500 that two of them are counted as one; that two slots are taken for one has a chance
 /// of 2^-40 with as many keys.
 const TAG: u64 = (1 << 48) - 1;
-
-/// Counts a key that got a value, or lost it.
-fn count(
-    live: &mut HashMap<u64, u32, foldhash::fast::RandomState>,
-    slot: &SlotHash,
-    has_value: bool,
-) {
-    match live.entry(slot.tag()) {
-        Entry::Vacant(entry) if has_value => drop(entry.insert(1)),
-        Entry::Vacant(_) => {}
-        Entry::Occupied(mut entry) if has_value => *entry.get_mut() += 1,
-        Entry::Occupied(entry) if *entry.get() == 1 => drop(entry.remove()),
-        Entry::Occupied(mut entry) => *entry.get_mut() -= 1,
-    }
-}
-
-impl Held {
-    /// Changes a slot, and counts it if it is a key that has a value now and had none, or had one.
-    fn change(&mut self, slot: SlotHash, change: impl FnOnce(&mut Self)) {
-        let before = self.has_value(&slot);
-        change(self);
-        let after = self.has_value(&slot);
-        if before != after {
-            count(&mut self.live, &slot, after);
-        }
-    }
-
-    fn has_value(&self, slot: &SlotHash) -> bool {
-        self.newest.get(slot).is_some_and(|newest| newest.has_value(slot, &self.growing))
-    }
-
-    fn note(&mut self, slot: SlotHash, record: Packed) {
-        match self.newest.entry(slot) {
-            Entry::Vacant(entry) => {
-                entry.insert(record);
-                self.keys += usize::from(record.is_key());
-            }
-            Entry::Occupied(mut entry) => {
-                let before = *entry.get();
-                if before.position() >= record.position() {
-                    return;
-                }
-                entry.insert(record);
-                if !record.is_piece() {
-                    self.growing.remove(&slot);
-                } else if !before.is_piece() && !before.is_removal() {
-                    // A value that was published whole is the beginning.
-                    let value = Growing { first: before.position(), bytes: 0, at: 0 };
-                    self.growing.insert(slot, value);
-                }
-            }
-        }
-    }
-
-    /// The value of `slot` is no longer whole, if the record at `position` is a part of it.
-    fn cut(&mut self, slot: SlotHash, position: Position) {
-        if self.growing.get(&slot).is_some_and(|value| value.first <= position) {
-            self.growing.remove(&slot);
-            let newest = self.newest.get(&slot).map(|newest| newest.position());
-            self.cut = self.cut.max(newest.unwrap_or_default());
-        }
-    }
-
-    fn purge(&mut self, position: Position) {
-        self.purged = self.purged.max(position);
-    }
-}

@@ -63,8 +63,8 @@ impl Keeper {
         let mut removals: Vec<_> = inputs.iter().flat_map(|input| input.log.files()).collect();
         removals.extend(before.lost_file.clone().filter(|_| has_new_losses));
         let new: Vec<_> = after.runs().cloned().collect();
-        for (slot, position) in &forgotten {
-            shared.slots.cut_slot(*slot, *position);
+        for (slot, position) in forgotten {
+            shared.slots.forget_slot(slot, position);
         }
         let not_recent = {
             let mut state = shared.write_state();
@@ -83,9 +83,6 @@ impl Keeper {
             state.recent.forget_upto(upto)
         };
         drop(not_recent);
-        for (slot, position) in forgotten {
-            shared.slots.forget_slot(slot, position);
-        }
         shared.recount(&inputs, &new);
         self.removals.extend(removals);
         self.remove_files(shared);

@@ -56,6 +56,8 @@ impl Keeper {
         job: Job,
         pause: &mut Pause<'_>,
     ) -> Result<(), Fault> {
+        // Otherwise what it drops could be noted after that.
+        debug_assert!(shared.slots.is_whole(), "rules apply, so the table is whole");
         shared.ensure_format_2().map_err(|error| failed(shared, "mark the format of", error))?;
         let lanes = Arc::clone(&shared.read_state().lanes);
         self.generation = self.generation.max(lanes.generation) + 1;

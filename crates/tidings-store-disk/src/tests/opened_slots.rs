@@ -2,6 +2,8 @@
 //! record is made for it; a table that is made from the records must be the same.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tidings_hub::{
@@ -10,6 +12,7 @@ use tidings_hub::{
 };
 
 use super::*;
+use crate::Rule;
 use crate::disk::Disk as _;
 
 /// Number of logs.
@@ -66,6 +69,55 @@ fn the_table_of_an_opened_log_is_that_of_its_records() {
     assert!(seen.superseded > 0 && seen.erased > 0 && seen.runs > 0, "{seen:?}");
 }
 
+/// What was read for the table and is dropped by rules before the table has it does not stand for
+/// its slot.
+#[test]
+fn a_record_dropped_by_rules_while_the_table_is_made_does_not_come_back() {
+    let disk = SimulatedDisk::new(1);
+    let config = rules::with_rules(Vec::new());
+    let store = Arc::new(open(&disk, &config).unwrap());
+    let of_number = |n: u64| Draft::new(topic_of(n % 100), "x".repeat(300));
+    store.append((0..300).map(of_number).collect(), at(1_000)).unwrap();
+    store.append((300..600).map(|n| of_number(n % 50)).collect(), at(9_000)).unwrap();
+    let before = all_that_is_there(&store);
+    assert!(!store.slots().is_whole(), "nobody has asked for a state");
+
+    let (started, start) = mpsc::sync_channel(0);
+    let (done, is_done) = mpsc::sync_channel(1);
+    let kept = Arc::clone(&store);
+    let rule = Rule {
+        name: "short".into(),
+        topics: vec![Matcher::parse("topic/*").unwrap()],
+        age: Some(Duration::from_millis(400)),
+        bytes: None,
+        promise: None,
+    };
+    let thread = thread::spawn(move || {
+        start.recv().unwrap();
+        kept.set_rules(vec![rule]).unwrap();
+        kept.note_time(at(9_100));
+        rules::keep(&kept);
+        let _ = done.send(());
+    });
+    let between = move || {
+        started.send(()).unwrap();
+        // It waits for the table.
+        let _ = is_done.recv_timeout(Duration::from_millis(300));
+    };
+    let log = ByRecords { between: Mutex::new(Some(Box::new(between))), ..ByRecords::of(&store) };
+    store.slots().complete(&log).unwrap();
+    thread.join().unwrap();
+
+    let after = all_that_is_there(&store);
+    let dropped = before.iter().filter(|record| !after.contains(record));
+    let dropped: Vec<_> = dropped.map(|record| (record, record.position())).collect();
+    assert!(dropped.len() > 100, "rules dropped {}", dropped.len());
+    for (record, position) in dropped {
+        let slot = store.slots().slot_of(record).unwrap();
+        assert!(!store.slots().stands(slot, position), "{record:?}");
+    }
+}
+
 /// What the logs had. A test of what is never there would pass, too.
 #[derive(Debug, Default)]
 struct Seen {
@@ -80,7 +132,7 @@ struct Seen {
 
 fn compare(store: &Arc<DiskStore>, seen: &mut Seen) {
     let (opened, by_records) = (store.slots(), Slots::default());
-    by_records.complete(&ByRecords(Arc::clone(store))).unwrap();
+    by_records.complete(&ByRecords::of(store)).unwrap();
     // A log without keys is not looked up when it is opened.
     opened.complete(&**store).unwrap();
     assert_eq!(opened.keys(), by_records.keys());
@@ -194,46 +246,61 @@ fn key_of(number: u64) -> Key {
 }
 
 /// The same log. Whoever looks up its slots gets whole records, as from a log of any kind.
-struct ByRecords(Arc<DiskStore>);
+struct ByRecords {
+    log: Arc<DiskStore>,
+    /// What is done once records were read for the first time.
+    between: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl ByRecords {
+    fn of(log: &Arc<DiskStore>) -> Self {
+        Self { log: Arc::clone(log), between: Mutex::default() }
+    }
+}
 
 impl Log for ByRecords {
     fn identity(&self) -> &LogIdentity {
-        self.0.identity()
+        self.log.identity()
     }
 
     fn bounds(&self) -> Bounds {
-        self.0.bounds()
+        self.log.bounds()
     }
 
     fn append(&self, drafts: Vec<Draft>, now: Timestamp) -> Result<Vec<Appended>, AppendError> {
-        self.0.append(drafts, now)
+        self.log.append(drafts, now)
     }
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        self.0.read(query)
+        let page = self.log.read(query);
+        let between = self.between.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(between) = between {
+            between();
+        }
+        page
     }
 
     fn wait(&self, after: Position, timeout: Duration) -> Position {
-        self.0.wait(after, timeout)
+        self.log.wait(after, timeout)
     }
 
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
-        self.0.retain(now)
+        self.log.retain(now)
     }
 
     fn note_time(&self, now: Timestamp) {
-        self.0.note_time(now);
+        self.log.note_time(now);
     }
 
     fn health(&self) -> Health {
-        self.0.health()
+        self.log.health()
     }
 
     fn catalog(&self) -> &dyn Catalog {
-        self.0.catalog()
+        self.log.catalog()
     }
 
     fn slots(&self) -> &Slots {
-        self.0.slots()
+        self.log.slots()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::{AppendError, with_causes};
 use tidings_server::{ApiKey, BindError, NotifyReceiver, Server, Tls};
-use tidings_store_disk::{DiskStore, Rule};
+use tidings_store_disk::{DiskStore, OpenError, Rule};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -209,7 +209,7 @@ impl Rules {
             match self.read() {
                 Ok(rules) => {
                     let count = rules.len();
-                    match self.store.set_rules(rules) {
+                    match self.apply(rules).await {
                         Ok(()) => tracing::info!(count, "rules of retention read again"),
                         Err(error) => {
                             let reason = with_causes(&error);
@@ -221,6 +221,17 @@ impl Rules {
                     tracing::error!(%error, "the rules of retention are wrong; the old ones stay");
                 }
             }
+        }
+    }
+
+    /// The first rules of a log can take as long as reading it.
+    async fn apply(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || store.set_rules(rules)).await {
+            Ok(applied) => applied,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The hub is shutting down, and this ends with it.
+            Err(_) => std::future::pending().await,
         }
     }
 

@@ -206,8 +206,12 @@ impl BegunHash {
 }
 
 impl Held {
-    /// Applies the note of a record that is the newest of its slot, or an older one.
+    /// Applies the note of a record that is the newest of its slot, or an older one; or that has
+    /// gone since it was read.
     pub(super) fn apply(&mut self, note: &SlotNote) {
+        if note.position() < self.first {
+            return;
+        }
         // Most slots are new when a log is opened, and have a value: one look is enough for them.
         if note.piece.is_none()
             && let Entry::Vacant(entry) = self.newest.entry(note.slot)
