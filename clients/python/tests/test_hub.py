@@ -116,6 +116,26 @@ def test_a_publish_whose_answer_is_lost_happens_once(connect, server):
     assert [event["data"] for event in server.history("t")] == ["once"]
 
 
+@pytest.mark.parametrize("data", ["goodbye", None])
+def test_an_end_whose_answer_is_lost_does_not_end_a_topic_that_was_begun_anew(
+    connect, server, data
+):
+    direct = connect(server.url)
+    direct.publish("t", "one")
+    cuts = [1]
+    port = start_proxy(server.port, cuts, lost=lambda: direct.publish("t", "anew"))
+    hub = connect(f"http://127.0.0.1:{port}")
+    if data is None:
+        with pytest.raises(HubUnreachable):
+            hub.end("t")
+    else:
+        hub.end("t", data)
+    assert cuts == [0]
+    events = [(event["event"], event["data"]) for event in server.history("t")]
+    last = ("end", '{"topic":"t"}') if data is None else ("message", data)
+    assert events == [("message", "one"), last, ("message", "anew")]
+
+
 def test_a_hub_that_is_not_there_is_unreachable(connect, server):
     server.kill()
     with pytest.raises(HubUnreachable):
@@ -187,8 +207,8 @@ def remember(asked):
     yield "x"
 
 
-def start_proxy(target: int, cuts: list[int]) -> int:
-    """Passes requests on; the first answers (as many as ``cuts`` says) are lost."""
+def start_proxy(target: int, cuts: list[int], lost=lambda: None) -> int:
+    """Passes requests on; the first answers (as many as ``cuts`` says) are lost, after ``lost``."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -213,6 +233,7 @@ def start_proxy(target: int, cuts: list[int]) -> int:
             while piece := source.recv(1 << 16):
                 if cuts[0] > 0:
                     cuts[0] -= 1
+                    lost()
                     sink.shutdown(socket.SHUT_RDWR)
                     return
                 sink.sendall(piece)

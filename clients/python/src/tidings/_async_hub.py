@@ -86,10 +86,21 @@ class AsyncHub:
         return requests.summary(said)
 
     async def end(self, topic: str, data: Data = None, *, event: str | None = None) -> None:
-        """Ends a topic. ``data``, unless ``None``, is its last event."""
-        content = None if data is None else as_text(data).encode()
-        params = requests.event_query(event, None)
-        await self._exchange("DELETE", requests.path(topic), params=params, content=content)
+        """Ends a topic. ``data``, unless ``None``, is its last event.
+
+        After ``HubUnreachable`` the topic may have ended or not: end it again, unless somebody may
+        have begun it anew.
+        """
+        content = b"" if data is None else as_text(data).encode()
+        params = requests.end_query(event, content, self._ids)
+        # Without an id, a repeat would also end a topic that was begun anew after it had ended.
+        await self._exchange(
+            "DELETE",
+            requests.path(topic),
+            params=params,
+            content=content,
+            is_repeatable="id" in params,
+        )
 
     async def remove(self, topic: str, key: str, *, if_version: str | None = None) -> Published:
         """Removes a key from the state of a topic, and waits until that is stored.

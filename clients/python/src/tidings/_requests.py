@@ -58,6 +58,11 @@ def event_query(
     return {name: value for name, value in query.items() if value is not None}
 
 
+def end_query(event: str | None, content: bytes, ids: Ids) -> dict[str, str]:
+    """The query of the end of a topic. Only a last event with data has an id."""
+    return event_query(event, ids.next() if content else None)
+
+
 def removal_query(key: str, if_version: str | None) -> dict[str, str]:
     """The query of the removal of a key."""
     return {"key": key} if if_version is None else {"key": key, "if-version": if_version}
