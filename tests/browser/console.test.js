@@ -133,11 +133,11 @@ test("the six lines to copy work as they are", async () => {
 });
 
 test("a resume and a reset are shown as they happen", async () => {
-  for (const [durability, words] of [
-    ["fsync", /resumed after .*: nothing was missed/],
+  for (const [store, words] of [
+    ["disk", /resumed after .*: nothing was missed/],
     ["memory", /reset \(replaced\)/],
   ]) {
-    const hub = await startHub(["--retry", "300ms", "--durability", durability]);
+    const hub = await startHub(["--retry", "300ms", "--store", store]);
     const page = await openPage(hub.url);
     await page.getByText("connected", { exact: true }).first().waitFor();
     await hub.publish("x", "1");
