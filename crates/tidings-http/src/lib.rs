@@ -115,6 +115,7 @@ mod rate_limiter;
 mod rebinding;
 mod redirect;
 pub mod response_body;
+pub mod retry_after;
 mod room;
 pub mod sendable_id;
 mod server;

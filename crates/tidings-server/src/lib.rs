@@ -96,6 +96,7 @@ pub use hub_service::HubService;
 pub use server::Server;
 pub use tidings_http::authorize::{Action as AuthorizeAction, OnFailure};
 pub use tidings_http::limits::LEEWAY_MAX;
+pub use tidings_http::retry_after::retry_after;
 pub use tidings_http::{
     AllowedHosts, ApiKey, AuthorizeRule, BindError, Body, CertificateFacts, ChallengeCertificate,
     Challenges, ConfigError, Cors, Denials, Face, HttpConfig, IssuedAs, JwtKey, KeyLimits, Link,

@@ -1,7 +1,7 @@
 //! Tells a receiver, one message after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
@@ -17,13 +17,14 @@ use tokio::time::{Instant, sleep, timeout};
 use super::counts::count;
 use super::outbox::Outbox;
 use super::queue::Batch;
-use super::retry::{Attempts, Next, retry_after};
+use super::retry::{Attempts, Next};
 use crate::clock::{self, jittered_ms};
 use crate::error::BoxError;
 use crate::limits::{
     AUTHORIZE_HEAD_BYTES_MAX, AUTHORIZE_IDLE_MAX, NOTIFY_INTERVAL, NOTIFY_PAUSE, NOTIFY_TIMEOUT,
 };
 use crate::outbound;
+use crate::retry_after::retry_after;
 
 /// The task of one receiver.
 pub(super) struct Delivery {
@@ -151,7 +152,7 @@ impl Delivery {
         headers.insert("webhook-timestamp", HeaderValue::from(timestamp));
         headers.insert("webhook-signature", HeaderValue::try_from(signature)?);
         let response = self.client()?.request(request).await?;
-        Ok((response.status(), retry_after(response.headers())))
+        Ok((response.status(), retry_after(response.headers(), SystemTime::now())))
     }
 
     /// Made when it is first used, because it reads the certificates that the system trusts.

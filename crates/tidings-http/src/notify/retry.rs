@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER};
 
-use crate::clock;
 use crate::limits::{NOTIFY_REFUSALS_MAX, NOTIFY_RETRY_AFTER_MAX};
 
 /// The attempts to deliver one message.
@@ -66,17 +64,6 @@ impl Attempts {
     }
 }
 
-/// The time of a `Retry-After`: seconds, or a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    let millis = u64::try_from(date.as_millisecond()).ok()?;
-    Some(Duration::from_millis(millis.saturating_sub(clock::now().as_millis())))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -119,18 +106,5 @@ mod tests {
         }
         assert_eq!(attempts.answered(StatusCode::UNAUTHORIZED, None), Next::Drop);
         assert_eq!(Attempts::new(NOTIFY_PAUSE).answered(StatusCode::GONE, None), Next::Off);
-    }
-
-    #[test]
-    fn a_time_to_wait_is_in_seconds_or_a_date() {
-        let after = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!(after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert!(after("Sat, 06 Nov 2094 08:49:37 GMT") > Some(NOTIFY_RETRY_AFTER_MAX));
-        assert_eq!(after("soon"), None);
     }
 }

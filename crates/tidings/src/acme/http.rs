@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{HeaderMap, RETRY_AFTER, USER_AGENT};
+use http::header::{HeaderMap, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -14,8 +14,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use tidings_server::retry_after;
 
 use super::name::BoxError;
+use super::schedule::RETRY_AFTER_MAX;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::trust;
@@ -75,9 +77,11 @@ impl Http {
     }
 
     fn note_pause(&self, status: StatusCode, headers: &HeaderMap) {
+        let now = SystemTime::now();
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-            && let Some(moment) = headers.get(RETRY_AFTER).and_then(retry_after)
+            && let Some(wait) = retry_after(headers, now)
         {
+            let moment = now + wait.min(RETRY_AFTER_MAX);
             *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
         }
     }
@@ -104,18 +108,6 @@ impl HttpClient for Http {
                 Err(_) => Err(Error::Other("no answer in time".into())),
             }
         })
-    }
-}
-
-/// A number of seconds, or a date (RFC 9110 §10.2.3).
-fn retry_after(value: &HeaderValue) -> Option<SystemTime> {
-    let text = value.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => SystemTime::now().checked_add(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Some(date.into())
-        }
     }
 }
 

@@ -145,7 +145,7 @@ const ORDER_PAUSE: (Duration, Duration) =
 const TRY_PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
 
 /// Longest time that an authority can put off an order.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests {
