@@ -96,8 +96,8 @@ pub use last_id_store::{LastIdFile, LastIdStore};
 pub use live_state::LiveState;
 pub use message_event::{JsonError, MessageEvent};
 pub use publisher::{
-    EraseError, EraseTarget, Problem, PublishError, PublishRun, PublishStream, Published,
-    Publisher, PublisherBuilder, RunBuilder, Summary,
+    EraseError, EraseTarget, Erased, Keyed, Problem, PublishError, PublishRun, PublishStream,
+    Published, Publisher, PublisherBuilder, RunBuilder, Summary,
 };
 pub use redirect::RememberRedirects;
 pub use request::EventSourceBuilder;

@@ -17,6 +17,7 @@ mod builder;
 mod erase;
 mod error;
 mod exchange;
+mod keyed;
 mod line;
 mod remove;
 mod run;
@@ -26,13 +27,14 @@ mod topic_path;
 
 pub use answer::{Published, Summary};
 pub use builder::PublisherBuilder;
-pub use erase::{EraseError, EraseTarget};
+pub use erase::{EraseError, EraseTarget, Erased};
 pub use error::{Problem, PublishError};
+pub use keyed::Keyed;
 pub use run::{PublishRun, RunBuilder};
 pub use stream::PublishStream;
 
 use exchange::{Replay, with_retries};
-use terms::{Keyed, Terms};
+use terms::Terms;
 
 /// Publishes events to a hub.
 ///
@@ -143,7 +145,10 @@ impl Publisher {
         self.with_keyed(Keyed::whole(key))
     }
 
-    fn with_keyed(&self, keyed: Keyed) -> Self {
+    /// [`keyed`](Self::keyed) or [`appending`](Self::appending), for a program to which it is said
+    /// which of them.
+    #[must_use]
+    pub fn with_keyed(&self, keyed: Keyed) -> Self {
         let keyed = Some(keyed);
         Self { inner: self.inner.clone(), terms: Terms { keyed, ..self.terms.clone() } }
     }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use tidings_client::{
-    Body, EraseError, EraseTarget, EventId, Publisher, SendFuture, Transport, TransportError,
+    Body, EraseError, EraseTarget, Erased, EventId, Publisher, SendFuture, Transport,
+    TransportError,
 };
 
 /// What becomes of one request: it is lost, or answered.
@@ -28,7 +29,7 @@ impl Hub {
         Self(Arc::new(Mutex::new(State { fates, requests: Vec::new() })))
     }
 
-    async fn erase(&self, target: EraseTarget<'_>) -> Result<u64, EraseError> {
+    async fn erase(&self, target: EraseTarget<'_>) -> Result<Erased, EraseError> {
         let publisher = Publisher::builder("http://hub/").transport(self.clone());
         publisher.retries_max(2).build().unwrap().erase("users/7", target).await
     }
@@ -61,8 +62,12 @@ impl Transport for Hub {
 async fn an_erasure_that_is_under_way_is_waited_for() {
     let under_way = Some((202, "{\"erased\":null}"));
     let hub = Hub::with([under_way, None, under_way, Some((200, "{\"erased\":3}"))]);
-    assert_eq!(hub.erase(EraseTarget::Topic).await.unwrap(), 3);
+    let erased = hub.erase(EraseTarget::Topic).await.unwrap();
+    assert_eq!((erased.events, erased.note), (3, None));
     assert_eq!(hub.requests(), ["/events/users/7?erase"; 4]);
+    let hub = Hub::with([Some((200, "{\"erased\":1,\"note\":\"others have them\"}"))]);
+    let erased = hub.erase(EraseTarget::Topic).await.unwrap();
+    assert_eq!((erased.events, erased.note.as_deref()), (1, Some("others have them")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_client::{
-    Change, Event, EventId, LiveState, Lost, PublishError, Publisher, RetryPolicy, StateError,
+    Change, Event, EventId, Keyed, LiveState, Lost, PublishError, Publisher, RetryPolicy,
+    StateError,
 };
 use tidings_hub::{Epoch, Log, MemoryStore};
 use tidings_testkit::ports;
@@ -97,11 +98,11 @@ fn a_publisher_sets_and_removes_keys_in_every_way_it_publishes() {
         let events = [("stocks", &Event::new("3")), ("stocks", &Event::new("4"))];
         many.publish_all(events).await.unwrap();
         let mut stream = publisher.stream();
-        stream.set_key(Some("streamed"));
+        stream.set_keyed(Some(Keyed::whole("streamed")));
         stream.send("stocks", &Event::new("5")).await.unwrap();
-        stream.set_append(Some(("streamed", None)));
+        stream.set_keyed(Some(Keyed::piece("streamed", None)));
         stream.send("stocks", &Event::new("6")).await.unwrap();
-        stream.set_key(None);
+        stream.set_keyed(None);
         stream.send("a//b", &Event::new("no key")).await.unwrap();
         stream.finish().await.unwrap();
         state.load().await.unwrap();

@@ -46,6 +46,11 @@ fn the_bytes_of_an_erased_topic_are_in_no_hubs_folder_and_readers_of_each_get_a_
 
     let (erased, stderr, code) = said(&mut one.command(&["erase", "users/7", "--all"]));
     assert_eq!((erased.as_str(), code), ("20\n", 0), "{stderr}");
+    assert!(stderr.contains("servers of the log keep the events"), "{stderr}");
+    let (again, stderr, _) = said(&mut one.command(&["erase", "users/7", "--all", "--json"]));
+    assert_eq!(stderr, "nothing was left to erase\n");
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert!(again["erased"] == 0 && again["note"].is_string(), "{again}");
     live.line_with("event: tidings.reset");
     assert!(live.line_with("data: ").contains("\"reason\":\"erased\""));
     // The hub that answered has erased them; the other does when it follows.

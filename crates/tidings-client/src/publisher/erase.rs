@@ -26,6 +26,18 @@ pub enum EraseTarget<'a> {
     Key(&'a str),
 }
 
+/// What was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Erased {
+    /// Number of events; 0 if they were erased before, and that includes an earlier try of the call
+    /// of which the answer was lost.
+    pub events: u64,
+    /// What the hub says about copies of the events that are left for now. It does so where several
+    /// hubs share a log. Text for people, as a server sent it.
+    pub note: Option<String>,
+}
+
 /// Why events are not erased, or not known to be. What was erased until then stays erased, and to
 /// ask again is safe.
 #[derive(Debug)]
@@ -55,17 +67,16 @@ pub enum EraseError {
 struct Said {
     /// Null as long as the erasure is under way.
     erased: Option<u64>,
+    note: Option<String>,
 }
 
 impl Publisher {
     /// Erases events from the hub's log, and waits until their bytes are gone from its data folder,
-    /// however long that takes: a backup that is being made comes first. Returns the number of
-    /// events; it is 0 if they were erased before, and that includes an earlier try of this call of
-    /// which the answer was lost.
+    /// however long that takes: a backup that is being made comes first.
     ///
     /// Where several hubs share a log, the folder is that of the hub that answers. The others erase
     /// the events when they follow the log, and what holds the log keeps them until retention drops
-    /// them.
+    /// them: [`Erased::note`] says so.
     ///
     /// It needs the right `erase` for the topic. A lost answer is asked for again, as often as a
     /// publish is retried.
@@ -79,12 +90,12 @@ impl Publisher {
     /// ```no_run
     /// # use tidings_client::{EraseTarget, Publisher};
     /// # async fn run(publisher: Publisher) -> Result<(), tidings_client::EraseError> {
-    /// let events = publisher.erase("users/7", EraseTarget::Topic).await?;
-    /// println!("{events} events are erased");
+    /// let erased = publisher.erase("users/7", EraseTarget::Topic).await?;
+    /// println!("{} events are erased", erased.events);
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn erase(&self, topic: &str, target: EraseTarget<'_>) -> Result<u64, EraseError> {
+    pub async fn erase(&self, topic: &str, target: EraseTarget<'_>) -> Result<Erased, EraseError> {
         // An id or key always has its `=`: without it, an empty one would mean the whole topic.
         let query = match target {
             EraseTarget::Topic => "?erase".to_owned(),
@@ -100,8 +111,8 @@ impl Publisher {
             let answer = answer.map_err(EraseError::from_publish)?;
             let said = serde_json::from_slice(&answer.body).ok();
             match said {
-                Some(Said { erased: Some(events) }) => return Ok(events),
-                Some(Said { erased: None }) if answer.status == StatusCode::ACCEPTED => {}
+                Some(Said { erased: Some(events), note }) => return Ok(Erased { events, note }),
+                Some(Said { erased: None, .. }) if answer.status == StatusCode::ACCEPTED => {}
                 _ => return Err(EraseError::from_publish(answer.not_understood())),
             }
             tokio::time::sleep(ERASE_AGAIN_AFTER).await;

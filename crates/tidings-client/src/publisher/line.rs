@@ -65,7 +65,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::publisher::terms::Keyed;
+    use crate::publisher::keyed::Keyed;
 
     #[test]
     fn an_event_is_one_line_whatever_its_data_contains() {

@@ -19,8 +19,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 use super::answer::{Answer, Summary};
 use super::error::PublishError;
 use super::exchange::{Failure, Replay, Tries, exchange};
+use super::keyed::Keyed;
 use super::line;
-use super::terms::Keyed;
 use crate::limits::{
     PUBLISH_PIECE_BYTES, PUBLISH_PIECES_WAITING_MAX, PUBLISH_SEGMENT_BYTES_MAX,
     PUBLISH_SEGMENT_EVENTS_MAX, PUBLISH_SEGMENT_PAUSE_MAX,
@@ -86,18 +86,10 @@ impl PublishStream {
         self.publisher.terms.ttl = ttl;
     }
 
-    /// The key of which each event that is sent from now on is the value, as
-    /// [`keyed`](Publisher::keyed) says; `None`: none. Takes the place of
-    /// [`set_append`](Self::set_append).
-    pub fn set_key(&mut self, key: Option<&str>) {
-        self.publisher.terms.keyed = key.map(Keyed::whole);
-    }
-
-    /// The value that the events that are sent from now on are added to, as
-    /// [`appending`](Publisher::appending) says: a key, and where in the JSON; `None`: none. Takes
-    /// the place of [`set_key`](Self::set_key).
-    pub fn set_append(&mut self, to: Option<(&str, Option<&str>)>) {
-        self.publisher.terms.keyed = to.map(|(key, at)| Keyed::piece(key, at));
+    /// The key that the events that are sent from now on belong to, as
+    /// [`keyed`](Publisher::keyed) and [`appending`](Publisher::appending) say; `None`: none.
+    pub fn set_keyed(&mut self, keyed: Option<Keyed>) {
+        self.publisher.terms.keyed = keyed;
     }
 
     /// Sends one event. Waits only for room: for the network, and from time to time for an answer.

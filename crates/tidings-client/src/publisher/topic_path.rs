@@ -4,7 +4,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tidings_codec::{Event, EventId};
 use url::form_urlencoded::Serializer;
 
-use super::terms::{Keyed, Terms};
+use super::keyed::Keyed;
+use super::terms::Terms;
 
 /// `/events/{topic}?event=&id=&retry=&ttl=&key=&append=&at=`. `None` if the topic might not arrive
 /// unchanged.

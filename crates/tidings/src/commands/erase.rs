@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
-use tidings_client::{EraseError, EraseTarget, EventId};
+use tidings_client::{EraseError, EraseTarget, Erased, EventId};
 use tokio::time::timeout;
 
 use super::publish::{cannot_open, rejected};
@@ -26,18 +26,27 @@ pub(super) fn run(args: &EraseArgs) -> Result<ExitCode, CliError> {
         (None, None) => EraseTarget::Topic,
     };
     let hub = HubClient::new(&args.hub)?;
-    let erased = client_runtime()?.block_on(erase(&hub, &args.topic, target))?;
-    if erased == 0 {
+    let Erased { events, note, .. } =
+        client_runtime()?.block_on(erase(&hub, &args.topic, target))?;
+    if events == 0 {
         output::remark("nothing was left to erase");
     }
-    match args.json {
-        true => output::print_json(&format!("{}\n", json!({ "erased": erased })))?,
-        false => output::print_text(&format!("{erased}\n"))?,
-    };
+    if args.json {
+        let mut said = json!({ "erased": events });
+        if let Some(note) = note {
+            said["note"] = note.into();
+        }
+        output::print_json(&format!("{said}\n"))?;
+    } else {
+        if let Some(note) = note {
+            output::remark(&format!("note: {note}"));
+        }
+        output::print_text(&format!("{events}\n"))?;
+    }
     Ok(ExitCode::Success)
 }
 
-async fn erase(hub: &HubClient, topic: &str, target: EraseTarget<'_>) -> Result<u64, CliError> {
+async fn erase(hub: &HubClient, topic: &str, target: EraseTarget<'_>) -> Result<Erased, CliError> {
     let publisher = hub.publisher().build().map_err(|error| cannot_open(error, hub))?;
     let mut erasure = pin!(publisher.erase(topic, target));
     let erased = match timeout(QUIET_MAX, &mut erasure).await {

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tidings_client::{
-    Event, EventId, EventType, OpenError, Problem, PublishError, PublishStream, Publisher,
+    Event, EventId, EventType, Keyed, OpenError, Problem, PublishError, PublishStream, Publisher,
     ShownUrl, limits,
 };
 use tokio::time::timeout;
 
-use self::input::{Addressed, Keyed, Line, Lines, Reading};
+use self::input::{Addressed, Line, Lines, Reading, keyed};
 use self::progress::Progress;
 use super::end::{LastEvent, end};
 use crate::args::PublishArgs;
@@ -131,7 +131,7 @@ impl Form {
                 .map(parse_duration)
                 .transpose()
                 .map_err(|why| CliError::new(ExitCode::Usage, format!("--ttl: {why}")))?,
-            keyed: Keyed::of(args.key, args.append, args.at)
+            keyed: keyed(args.key, args.append, args.at)
                 .map_err(|why| CliError::new(ExitCode::Usage, why))?,
             json: args.json,
             end: args.end,
@@ -177,11 +177,9 @@ async fn publish_one(form: &Form) -> Result<ExitCode, CliError> {
     if let Some(ttl) = ttl {
         publisher = publisher.with_ttl(ttl);
     }
-    publisher = match &keyed {
-        Some(Keyed::Whole { key }) => publisher.keyed(key),
-        Some(Keyed::Piece { key, at }) => publisher.appending(key, at.as_deref()),
-        None => publisher,
-    };
+    if let Some(keyed) = keyed {
+        publisher = publisher.with_keyed(keyed);
+    }
     let published = publisher.publish(&topic, &event).await;
     let published = published.map_err(|error| cannot_publish(error, &form.hub))?;
     if published.duplicate {
@@ -268,11 +266,7 @@ impl<'a> Target<'a> {
     async fn send(&mut self, addressed: &Addressed) -> Result<(), CliError> {
         let Addressed { topic, event, ttl, keyed } = addressed;
         self.stream.set_ttl(*ttl);
-        match keyed {
-            Some(Keyed::Piece { key, at }) => self.stream.set_append(Some((key, at.as_deref()))),
-            Some(Keyed::Whole { key }) => self.stream.set_key(Some(key)),
-            None => self.stream.set_key(None),
-        }
+        self.stream.set_keyed(keyed.clone());
         let sent = self.stream.send(topic, event).await;
         sent.map_err(|error| cannot_publish(error, &self.form.hub))?;
         self.unflushed += 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tidings_client::{Event, EventId, EventType, limits};
+use tidings_client::{Event, EventId, EventType, Keyed, limits};
 use tokio::sync::mpsc;
 
 use crate::error::CliError;
@@ -232,42 +232,30 @@ pub(super) struct Addressed {
     pub(super) keyed: Option<Keyed>,
 }
 
-/// The key that an event belongs to, and what it is to its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Keyed {
-    /// All of the value.
-    Whole { key: String },
-    /// A piece that is added to it. `at` says where in the JSON of the event the string is that
-    /// grows.
-    Piece { key: String, at: Option<String> },
-}
-
-impl Keyed {
-    /// What these parameters, or these members of a line, mean together.
-    pub(super) fn of(
-        key: Option<String>,
-        append: Option<String>,
-        at: Option<String>,
-    ) -> Result<Option<Self>, &'static str> {
-        match (key, append, at) {
-            (Some(_), Some(_), _) => {
-                Err("`key` and `append` are there both: an event is all of a value, or a piece")
-            }
-            (_, None, Some(_)) => Err("`at` is for `append`, which is not there"),
-            (Some(key), None, None) => Ok(Some(Self::Whole { key })),
-            (None, Some(key), at) => Ok(Some(Self::Piece { key, at })),
-            (None, None, None) => Ok(None),
+/// The key that an event belongs to, by these parameters, or these members of a line, together.
+pub(super) fn keyed(
+    key: Option<String>,
+    append: Option<String>,
+    at: Option<String>,
+) -> Result<Option<Keyed>, &'static str> {
+    match (key, append, at) {
+        (Some(_), Some(_), _) => {
+            Err("`key` and `append` are there both: an event is all of a value, or a piece")
         }
+        (_, None, Some(_)) => Err("`at` is for `append`, which is not there"),
+        (Some(key), None, None) => Ok(Some(Keyed::Whole { key })),
+        (None, Some(key), at) => Ok(Some(Keyed::Piece { key, at })),
+        (None, None, None) => Ok(None),
     }
 }
 
 impl Line {
-    /// The event, with `topic`, `ttl` and `keyed` unless it has its own.
+    /// The event, with `topic`, `ttl` and the key `of_all` unless it has its own.
     pub(super) fn into_event(
         self,
         topic: &str,
         ttl: Option<Duration>,
-        keyed: Option<&Keyed>,
+        of_all: Option<&Keyed>,
     ) -> Result<Addressed, String> {
         // A string means its text; any other value is sent as the JSON it is.
         let data = match serde_json::from_str::<String>(self.data.get()) {
@@ -285,8 +273,8 @@ impl Line {
         event.retry_ms = self.retry;
         let own = self.ttl.as_deref().map(parse_duration).transpose();
         let ttl = own.map_err(|error| format!("ttl: {error}"))?.or(ttl);
-        let own = Keyed::of(self.key, self.append, self.at)?;
-        let keyed = own.or_else(|| keyed.cloned());
+        let own = keyed(self.key, self.append, self.at)?;
+        let keyed = own.or_else(|| of_all.cloned());
         let topic = self.topic.unwrap_or_else(|| topic.to_owned());
         Ok(Addressed { topic, event, ttl, keyed })
     }
