@@ -308,9 +308,16 @@ impl ReadQuery<'_> {
         }
     }
 
-    /// A query for the one record at `position`, however large it is.
+    /// A query for the one record at `position`, however large it is. If it is not there any more
+    /// the page is empty: what else was lost does not matter.
     pub fn one(position: Position) -> Self {
-        Self { after: position.previous(), upto: position, records_max: 1, ..Self::everything() }
+        Self {
+            after: position.previous(),
+            upto: position,
+            told: Position::new(u64::MAX),
+            records_max: 1,
+            ..Self::everything()
+        }
     }
 }
 

@@ -50,6 +50,18 @@ impl DiskConfig {
         }
     }
 
+    /// The longest age that drops an event: that of the rest, or of a rule.
+    pub fn longest_age(&self) -> Duration {
+        let of_rules = self.rules.iter().filter_map(|rule| rule.age);
+        of_rules.fold(self.retention_age, Duration::max)
+    }
+
+    /// Bytes that all events may occupy: the rest, and those of each rule.
+    pub fn bytes_of_all_rules(&self) -> u64 {
+        let of_rules = self.rules.iter().map(|rule| rule.bytes.unwrap_or(self.retention_bytes));
+        of_rules.fold(self.retention_bytes, u64::saturating_add)
+    }
+
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.segment_bytes.unwrap_or_else(|| {
             (self.retention_bytes / SEGMENTS_AIM).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)

@@ -3,6 +3,9 @@
 //! The log decides positions, times and checks; the copy stores them as they come. It may begin at
 //! any position, and nothing is lost with it: what is missing at its end is copied again, and a
 //! damaged copy can be thrown away. So it needs no syncs, and never changes its name by itself.
+//!
+//! Rules of retention are applied to a copy as to any log, each copy by itself, but only to what
+//! its log does not lose any more: what they were applied to cannot be cut.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -11,12 +14,16 @@ use tidings_hub::{AppendError, Check, Draft, LogIdentity, Position, Timestamp};
 
 use crate::DiskStore;
 use crate::block::{LAST_OF_COMMIT, SEALED};
+use crate::catalogue::{CATALOGUE_FILE, LOST_ENDING};
 use crate::config::DiskConfig;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::limits::SCAN_CHUNK_BYTES;
 use crate::log_identity::LogName;
+use crate::mistake::Mistake;
 use crate::recovery::{Found, Role, open_folder};
+use crate::redo::REDO_FILE;
+use crate::run_name::RunName;
 use crate::segment::{HEADER_BYTES, SegmentLog, Step, index_name, log_name, position_in};
 
 impl DiskStore {
@@ -47,6 +54,20 @@ impl DiskStore {
         let (disk, lock) = open_folder(&config.path, &config.random)?;
         create(&disk, &config, identity, first)?;
         Self::open_on(Arc::new(disk), config, Some(lock), Role::Copy)
+    }
+
+    /// Lets rules be applied up to `upto`: the log that this is a copy of does not lose these
+    /// records any more. Before the first call they are applied to none.
+    ///
+    /// A rule drops an event because of a later one that takes its place. If the log then lost
+    /// that one, the copy could not be brought back to what the log has.
+    pub fn settle(&self, upto: Position) {
+        self.shared.set_settled(upto);
+    }
+
+    /// Position up to which rules were applied: the copy can be [cut](cut_copy) there or later.
+    pub fn sorted_upto(&self) -> Position {
+        self.shared.read_state().lanes.upto
     }
 
     /// Stores the next records of the log that this is a copy of: all or none.
@@ -103,7 +124,9 @@ pub(crate) fn create(
         Err(error) => return Err(error),
     }
     for name in disk.names().map_err(failed("list the folder", config))? {
-        if position_in(&name, ".log").or(position_in(&name, ".index")).is_some() {
+        let is_segment = position_in(&name, ".log").or(position_in(&name, ".index")).is_some();
+        let is_sorted = RunName::of_file(&name).is_some() || name.ends_with(LOST_ENDING);
+        if is_segment || is_sorted || [CATALOGUE_FILE, REDO_FILE].contains(&&*name) {
             disk.remove(&name).map_err(failed("remove the copy in", config))?;
         }
     }
@@ -130,8 +153,17 @@ pub(crate) fn cut(
     if !name.is_copy {
         return Err(OpenError::NotACopy { path: config.path.clone() });
     }
+    let catalogue = folder.catalogue()?;
+    let sorted = match &catalogue {
+        Some(catalogue) if !Mistake::CutWhereSorted.is_planted() => catalogue.upto,
+        _ => Position::ZERO,
+    };
+    if upto < sorted {
+        return Err(damaged(&format!("rules of retention were applied up to record {sorted}")));
+    }
     let mut segments = folder.firsts();
-    segments.retain(|first| *first >= name.kept_from);
+    // Those up to there are left over of a job: what they held is in runs.
+    segments.retain(|first| *first >= name.kept_from && *first > sorted);
     let kept = segments.partition_point(|first| *first <= upto.next());
     let later = segments.split_off(kept);
     let first = *segments.last().ok_or_else(|| damaged("it begins later"))?;
@@ -155,14 +187,18 @@ pub(crate) fn cut(
     })();
     changed.map_err(failed("cut the copy in", config))?;
     let new_name = LogName { format: name.format, ..LogName::of_copy(identity, name.kept_from) };
+    let mut logs = Vec::new();
     for first in segments {
-        // A segment has the name that the log had when it began.
-        if let Some(log) = SegmentLog::open(disk, first, &name)?
-            && new_name.epochs().all(|epoch| epoch != log.epoch)
-        {
-            let renamed = log.rename(new_name.epoch, log.durability);
-            renamed.map_err(failed("rename the copy in", config))?;
-        }
+        logs.extend(SegmentLog::open(disk, first, &name)?);
+    }
+    for run in catalogue.iter().flat_map(|catalogue| &catalogue.runs) {
+        logs.push(SegmentLog::open_run(disk, run.name, &name)?);
+    }
+    // Each has the name that the log had when it began.
+    logs.retain(|log| new_name.epochs().all(|epoch| epoch != log.epoch));
+    for log in logs {
+        let renamed = log.rename(new_name.epoch, log.durability);
+        renamed.map_err(failed("rename the copy in", config))?;
     }
     new_name.write(disk).map_err(failed("rename the copy in", config))
 }

@@ -231,8 +231,10 @@ fn due_segments(shared: &Shared, rules: &Rules, now: Timestamp) -> Option<Vec<Ar
     let state = shared.read_state();
     let newest = usize::from(state.active.index.records() == 0);
     let may = state.sealed.len().saturating_sub(newest);
+    let settled = shared.settled();
     let complete = state.sealed.iter().take(may.min(SPLIT_SEGMENTS_MAX));
-    let complete = complete.take_while(|segment| matches!(segment.index, Index::File(_)));
+    let complete = complete
+        .take_while(|segment| matches!(segment.index, Index::File(_)) && segment.last <= settled);
     let is_much = state.hot_bytes() >= shared.config.hot_bytes();
     let age_ms = rules.shortest_age_ms(&shared.config);
     let is_old =

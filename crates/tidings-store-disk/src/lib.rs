@@ -167,7 +167,13 @@ impl DiskStore {
         let _ = done.recv();
     }
 
-    fn start_keeping(&self) -> Result<(), OpenError> {
+    /// Starts the thread that applies the rules, if there are any. For a [copy](Self::open_copy):
+    /// a log of its own has it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Io`] if the thread cannot be started.
+    pub fn start_keeping(&self) -> Result<(), OpenError> {
         let mut thread = self.keep_thread.lock().unwrap_or_else(PoisonError::into_inner);
         let has_runs = self.shared.read_state().lanes.generation > 0;
         if thread.is_none() && (has_runs || !self.shared.rules().0.is_empty()) {
@@ -179,6 +185,13 @@ impl DiskStore {
             })?);
         }
         Ok(())
+    }
+
+    /// Applies the rules to all that is due, in this thread. For a [copy](Self::open_copy) whose
+    /// thread was not [started](Self::start_keeping).
+    pub fn keep(&self) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        while keeper.step(&self.shared, &mut |_| Ok(())) {}
     }
 
     /// Opens the log on any disk.

@@ -29,6 +29,8 @@ pub(crate) enum Mistake {
     /// The inputs of a job are removed although the sync of the folder with the new catalogue
     /// failed.
     InputsTooEarly,
+    /// A copy is cut although rules were applied to what is after the cut.
+    CutWhereSorted,
 }
 
 impl Mistake {

@@ -150,7 +150,12 @@ pub(crate) fn recover(
     // ended between the two.
     let dropped = Found::look(&*disk, &config)?.firsts();
     let dropped = dropped.into_iter().take_while(|first| *first < name.kept_from).collect();
-    Ok((Shared::new(disk, config, name, lanes, sealed, active), end, dropped))
+    let sorted = lanes.upto;
+    let shared = Shared::new(disk, config, name, lanes, sealed, active);
+    if role == Role::Copy {
+        shared.set_settled(sorted);
+    }
+    Ok((shared, end, dropped))
 }
 
 /// The index of a sealed segment, rebuilt from the segment itself.

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     /// The latest time the store was told, in milliseconds.
     now_ms: AtomicU64,
+    /// Position up to which rules may be applied.
+    settled: AtomicU64,
     pub(crate) topic_count: TopicCount,
     pub(crate) trouble: Trouble,
     background_failures: AtomicU64,
@@ -105,6 +107,7 @@ impl Shared {
             head: HeadSignal::new(head),
             state: RwLock::new(State { lanes: Arc::new(lanes), sealed, active, recent, head }),
             now_ms: AtomicU64::new(0),
+            settled: AtomicU64::new(u64::MAX),
             topic_count: TopicCount::default(),
             trouble: Trouble::default(),
             background_failures: AtomicU64::new(0),
@@ -169,6 +172,16 @@ impl Shared {
         Timestamp::from_millis(self.now_ms.load(Ordering::Relaxed))
     }
 
+    /// Position up to which rules may be applied: all of a log of its own; of a copy, what its log
+    /// does not lose any more.
+    pub(crate) fn settled(&self) -> Position {
+        Position::new(self.settled.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_settled(&self, upto: Position) {
+        self.settled.store(upto.get(), Ordering::Release);
+    }
+
     /// Counts bytes that were appended.
     pub(crate) fn count_appended(&self, bytes: usize) {
         self.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -214,12 +227,13 @@ impl Shared {
         kept > policy.bytes
     }
 
-    /// Whether more can be appended before rules are applied to what is there.
+    /// Whether more can be appended before rules are applied to what is there. Segments to which
+    /// they may not be applied yet do not count: no work would make room.
     pub(crate) fn see_room_for_rules(&self) -> Result<(), Fault> {
         if self.rules().0.is_empty() {
             return Ok(());
         }
-        let bytes = self.read_state().hot_bytes();
+        let bytes = self.read_state().bytes_upto(self.settled());
         // A log that had no rules so far may be full.
         let config = &self.config;
         let most = config.hot_bytes().saturating_mul(HOT_FULL_FACTOR);
@@ -278,6 +292,12 @@ impl State {
     /// Bytes of the complete segments, to which rules were not yet applied.
     pub(crate) fn hot_bytes(&self) -> u64 {
         self.sealed.iter().map(|segment| segment.bytes()).sum()
+    }
+
+    /// The same of those up to `upto`.
+    fn bytes_upto(&self, upto: Position) -> u64 {
+        let settled = self.sealed.iter().take_while(|segment| segment.last <= upto);
+        settled.map(|segment| segment.bytes()).sum()
     }
 
     /// The positions that can be read.

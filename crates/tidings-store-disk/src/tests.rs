@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod copies;
+mod copy_rules;
 mod crash;
 mod damage;
 mod decoded_once;

@@ -90,6 +90,7 @@ pub(crate) struct Replica {
 pub(crate) struct StreamState {
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
+    pub(crate) bytes: u64,
     /// The time at which the last message was stored; of an empty stream, a time long ago.
     #[serde(default)]
     pub(crate) last_ts: Option<Box<str>>,

@@ -253,6 +253,10 @@ impl Journal for NatsJournal {
         self.ask::<Done>("STREAM.PURGE", &body).map(|_| ()).map_err(missing_or_away)
     }
 
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        Ok(self.info().map_err(missing_or_away)?.state.bytes)
+    }
+
     fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
         match self.config() {
             Ok(config) => Ok(config["description"].as_str().and_then(api::terms_in)),

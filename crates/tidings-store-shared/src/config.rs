@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tidings_store_disk::DiskConfig;
 
-use crate::limits::{APPEND_PATIENCE, BELL_PATIENCE, TRIM_INTERVAL};
+use crate::limits::{APPEND_PATIENCE, BELL_PATIENCE, RULES_PATIENCE, TRIM_INTERVAL};
 use crate::terms::Terms;
 
 /// Location of the cache, and how long to wait for the journal.
@@ -32,6 +32,8 @@ pub struct SharedConfig {
     pub append_patience: Duration,
     /// Interval at which the hub drops from the journal what its own cache dropped.
     pub trim_interval: Duration,
+    /// Age of what rules of retention may be applied to.
+    pub rules_patience: Duration,
     /// Time for which the follower sleeps on the journal's bell. An idle hub then looks whether the
     /// journal still has its newest block.
     pub bell_patience: Duration,
@@ -50,6 +52,7 @@ impl SharedConfig {
             maxima: Maxima::default(),
             append_patience: APPEND_PATIENCE,
             trim_interval: TRIM_INTERVAL,
+            rules_patience: RULES_PATIENCE,
             bell_patience: BELL_PATIENCE,
         }
     }

@@ -12,8 +12,9 @@ use tidings_store_disk::{DiskStore, RandomSource};
 use crate::block::{Block, Content};
 use crate::chain::Chain;
 use crate::config::SharedConfig;
-use crate::cursor::{Cursor, Followed};
+use crate::cursor::Cursor;
 use crate::erasures::{Erasures, Noted};
+use crate::followed::Followed;
 use crate::halt::Halt;
 use crate::hash::BlockHash;
 use crate::journal::{Journal, JournalError, Nonce, Seq};
@@ -44,6 +45,9 @@ pub(crate) struct Follower {
     folder: PathBuf,
     /// Whether the journal answered the last time it was asked.
     is_there: bool,
+    /// Whether the journal showed the newest block that was followed, and so all before it, since
+    /// this was last [asked for](Self::take_is_seen).
+    is_seen: bool,
     /// Whether the page being followed began with the newest block that was followed before.
     is_adjacent: bool,
     /// Number of the run of this hub's own blocks.
@@ -179,6 +183,7 @@ impl Follower {
             foreign: 0,
             folder: config.path.clone(),
             is_there: false,
+            is_seen: false,
             is_adjacent: true,
             run,
             random: config.cache.random.clone(),
@@ -190,6 +195,11 @@ impl Follower {
     /// Why following has ended, if it has.
     pub(crate) fn halt(&self) -> Option<Halt> {
         self.halt
+    }
+
+    /// Whether the journal showed what was followed since the last call.
+    pub(crate) fn take_is_seen(&mut self) -> bool {
+        std::mem::take(&mut self.is_seen)
     }
 
     /// Whether a block can be sent without following first.
@@ -249,7 +259,7 @@ impl Follower {
         journal: &mut dyn Journal,
     ) -> Result<(Vec<(Seq, Bytes)>, bool), FollowError> {
         self.is_adjacent = true;
-        let Some(last) = self.cursor.last().copied() else {
+        let Some(last) = self.cursor.last() else {
             let page = journal.read(self.seq, READ_BYTES_MAX)?;
             let is_full = is_full(&page);
             return Ok((page, is_full));
@@ -260,7 +270,10 @@ impl Follower {
         match sight(&page, &last) {
             // Void blocks after it are looked at again: the journal can have lost them since, and
             // have others in their places.
-            Sight::Same => self.seq = last.seq,
+            Sight::Same => {
+                self.seq = last.seq;
+                self.is_seen = true;
+            }
             Sight::Other => return Err(Halt::Forked { seq: last.seq }.into()),
             // The next block that is left names it, or else what was between them is gone.
             Sight::Trimmed => {
@@ -486,7 +499,7 @@ impl Follower {
         if bounds.last >= last.seq {
             return Ok(());
         }
-        let before = self.cursor.upto(bounds.last).copied();
+        let before = self.cursor.upto(bounds.last);
         if let Some(before) = &before {
             match look(journal, before)? {
                 Sight::Same | Sight::Trimmed => {}

@@ -23,8 +23,9 @@ use tidings_store_disk::{DiskStore, RandomSource};
 
 use crate::block::{Block, Content, LostIds, Rename};
 use crate::chain::Chain;
-use crate::cursor::{Cursor, Followed};
+use crate::cursor::Cursor;
 use crate::error::OpenError;
+use crate::followed::Followed;
 use crate::follower::{Follower, Sight, look};
 use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq};
@@ -88,7 +89,7 @@ pub(crate) fn tell_lost(
 
 /// The newest block that the journal and the cursor have in common.
 fn ancestor(journal: &mut dyn Journal, cursor: &Cursor) -> Result<Option<Followed>, JournalError> {
-    let blocks: Vec<_> = cursor.all().copied().collect();
+    let blocks = cursor.all();
     // Up to the ancestor all are the same, after it none is.
     let (mut from, mut to, mut newest) = (0, blocks.len(), None);
     while from < to {
@@ -152,7 +153,7 @@ impl Branch {
             && known.chain.hash == hash
         {
             *self = Self {
-                ancestor: *known,
+                ancestor: known,
                 renames: Vec::new(),
                 lost: Vec::new(),
                 is_renamed: false,
@@ -234,7 +235,8 @@ impl Branch {
     }
 }
 
-/// The publisher-given ids of the events after `upto` in the cache.
+/// The publisher-given ids of the events after `upto` in the cache. If some of the events are not
+/// there, because rules of retention dropped them, there were more ids.
 pub(crate) fn lost_ids(cache: &DiskStore, upto: Position) -> Result<LostIds, OpenError> {
     let mut lost = LostIds { upto, ..LostIds::default() };
     let (mut after, head) = (upto.max(cache.bounds().first.previous()), cache.bounds().head);
@@ -257,7 +259,10 @@ pub(crate) fn lost_ids(cache: &DiskStore, upto: Position) -> Result<LostIds, Ope
             }
             Err(error) => return Err(JournalError::away(error).into()),
         };
+        let mut next = after.next();
         for record in &page.records {
+            lost.more |=
+                record.position() != std::mem::replace(&mut next, record.position().next());
             let draft: &Draft = record;
             let Some(id) = &draft.id else { continue };
             if draft.kind == Kind::Erased {
@@ -271,6 +276,7 @@ pub(crate) fn lost_ids(cache: &DiskStore, upto: Position) -> Result<LostIds, Ope
                 lost.ids.push(id.clone());
             }
         }
+        lost.more |= next <= page.reached;
         after = page.reached;
     }
     Ok(lost)

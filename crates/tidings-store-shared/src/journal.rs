@@ -85,6 +85,13 @@ pub trait Journal: Send + 'static {
     /// [`JournalError`].
     fn trim(&mut self, before: Seq) -> Result<(), JournalError>;
 
+    /// Bytes of the blocks that can be read, as the engine counts them.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`].
+    fn bytes(&mut self) -> Result<u64, JournalError>;
+
     /// The settings that the hubs on the stream have agreed on; `None` if there are none. By
     /// default for an engine that has no place for them.
     ///

@@ -42,6 +42,7 @@
 //! Why so: `docs/decisions/0067-several-hubs-share-one-log.md`.
 
 mod block;
+mod blocks;
 mod chain;
 mod changes;
 mod config;
@@ -50,6 +51,7 @@ mod erase_form;
 mod erasures;
 mod error;
 mod fill;
+mod followed;
 mod follower;
 mod fork;
 mod halt;
@@ -66,6 +68,7 @@ mod terms;
 mod test_folder;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod whole_file;
 mod writer;
 

@@ -56,8 +56,19 @@ pub const BREAK_MIN: Duration = Duration::from_millis(1);
 /// and so notices within this time that the journal lost its newest block.
 pub const BELL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Interval at which a hub drops from the journal what its own cache dropped.
+/// Interval at which a hub drops from the journal what its own cache dropped, or with rules what
+/// no cache needs; and at which it looks to which records rules may be applied.
 pub const TRIM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The first such interval of a store that was opened: after a restart, rules need not wait for a
+/// minute.
+pub const SECOND_LOOK: Duration = Duration::from_secs(2);
+
+/// Time after which a block that the journal still has counts as one that it does not lose any
+/// more: only then are rules of retention applied to its records. Longer than an engine may take to
+/// write to its disks (NATS, by default: 2 minutes). At the edge, if it loses more: the cache has
+/// to be fetched anew, and lacks then what rules kept and the journal has dropped.
+pub const RULES_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// Time after which to ask again while the journal is away.
 pub const AWAY_RETRY: Duration = Duration::from_secs(1);

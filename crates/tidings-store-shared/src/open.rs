@@ -17,9 +17,10 @@ use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
 use crate::changes::Changing;
 use crate::config::SharedConfig;
-use crate::cursor::{Cursor, Followed};
+use crate::cursor::Cursor;
 use crate::erasures::Erasures;
 use crate::error::OpenError;
+use crate::followed::Followed;
 use crate::follower::{FollowError, Follower};
 use crate::fork;
 use crate::halt::Halt;
@@ -161,7 +162,7 @@ impl Opening<'_> {
         };
         // Either can be ahead of the other after the process was killed, or the machine.
         let head = cache.bounds().head;
-        let Some(last) = cursor.of_cache(head).copied() else { return Ok(None) };
+        let Some(last) = cursor.of_cache(head) else { return Ok(None) };
         cursor.cut(last.seq).map_err(self.fail())?;
         let upto = last.next().previous();
         let cache = if upto < head {
@@ -379,7 +380,7 @@ impl Opening<'_> {
         if let Some(seq) = upto {
             cursor.cut(seq).map_err(self.fail())?;
         }
-        let Some(last) = cursor.last().copied() else {
+        let Some(last) = cursor.last() else {
             drop(cache);
             return self.begin(Some(origin), LostIds::default());
         };

@@ -6,22 +6,24 @@ use std::time::{Duration, Instant};
 
 use tidings_hub::{
     AppendError, Appended, Bounds, Catalog, Check, CopyReaders, Draft, Erase, EraseError, Erased,
-    Eraser, EventId, Following, Health, IsFetching, Log, LogIdentity, Page, Position, ReadError,
-    ReadQuery, SharedLog, Slots, Timestamp,
+    Eraser, EventId, Following, Health, Interest, IsFetching, Log, LogIdentity, Page, Position,
+    ReadError, ReadQuery, SharedLog, SlotNotes, Slots, Timestamp,
 };
 use tidings_store_disk::{DiskStore, FolderLock};
 
+use crate::blocks::Blocks;
 use crate::config::SharedConfig;
 use crate::erasures::Erasures;
 use crate::error::OpenError;
 use crate::follower::{CaughtUp, FollowError, Follower, Sight, look};
 use crate::halt::Halt;
-use crate::journal::{Journal, Seq, SeqBounds};
+use crate::journal::{Journal, SeqBounds};
 use crate::limits::{AWAY_RETRY, ERASE_AGAIN, OPEN_ERASE_PATIENCE};
 use crate::mistake::Mistake;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
 use crate::terms::Difference;
+use crate::trim::{self, LookedAt, TooMuch, Trim};
 use crate::writer::{Writer, lock};
 
 /// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
@@ -41,7 +43,11 @@ struct Node {
     follower: Mutex<Follower>,
     writer: Mutex<Writer>,
     append_bytes_max: usize,
-    trimmed: Mutex<Trimmed>,
+    trim: Mutex<Trim>,
+    /// The blocks that the follower remembers.
+    blocks: Arc<RwLock<Blocks>>,
+    /// Position up to which rules may be applied to the cache.
+    settled: AtomicU64,
     /// How the log's settings differed from this hub's when they were last looked at.
     other_terms: Mutex<Vec<Difference>>,
     /// Why the log takes no events, and since when.
@@ -52,14 +58,6 @@ struct Node {
     /// Number of blocks that the cache, just opened, lacks; 0 from the moment at which it had all.
     fetching: AtomicU64,
     is_closing: AtomicBool,
-}
-
-/// What this hub has dropped from the journal.
-struct Trimmed {
-    before: Seq,
-    /// Time of the next attempt.
-    due: Instant,
-    interval: Duration,
 }
 
 impl SharedStore {
@@ -86,7 +84,9 @@ impl SharedStore {
             fetching: AtomicU64::new(left),
             conflicts: Arc::clone(&writer.conflicts),
             append_bytes_max: writer.bytes_max(),
-            trimmed: Mutex::new(Trimmed { before: Seq::ZERO, due: Instant::now(), interval }),
+            trim: Mutex::new(Trim::new(interval)),
+            blocks: follower.cursor.blocks(),
+            settled: AtomicU64::new(0),
             other_terms: Mutex::default(),
             follower: Mutex::new(follower),
             writer: Mutex::new(writer),
@@ -104,13 +104,15 @@ impl SharedStore {
         Ok(Self { node: Arc::new(node), threads: Vec::new(), _lock: lock })
     }
 
-    /// Starts the thread that follows the log, over a connection of its own, and the one that
-    /// erases from the copy what was erased from the log.
+    /// Starts the thread that follows the log, over a connection of its own, the one that erases
+    /// from the copy what was erased from the log, and, if there are rules of retention, the one
+    /// that applies them to the copy.
     ///
     /// # Errors
     ///
-    /// If the thread cannot be started.
+    /// If a thread cannot be started.
     pub fn following(mut self, journal: Box<dyn Journal>) -> io::Result<Self> {
+        self.node.cache.start_keeping().map_err(io::Error::other)?;
         let node = Arc::clone(&self.node);
         let thread = thread::Builder::new().name("tidings-erase".to_owned());
         self.threads.push(thread.spawn(move || node.carry_out_erasures())?);
@@ -139,6 +141,22 @@ impl SharedStore {
     /// For tests in which what is on the disk must not depend on how fast the thread is.
     pub fn wait_for_background(&self) {
         self.node.cache.wait_for_background();
+    }
+
+    /// Applies rules of retention to what is due in the cache. For stores without
+    /// [threads](Self::following) that do so.
+    pub fn keep(&self) {
+        self.node.cache.keep();
+    }
+
+    /// Position up to which rules of retention were applied to the cache.
+    pub fn sorted_upto(&self) -> Position {
+        self.node.cache.sorted_upto()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cache(&self) -> &DiskStore {
+        &self.node.cache
     }
 
     /// Number of void blocks since the store was opened.
@@ -186,13 +204,34 @@ impl Log for SharedStore {
         self.node.cache.read(query)
     }
 
+    fn lost(&self, interest: &Interest, after: Position) -> Result<Option<Position>, ReadError> {
+        self.node.cache.lost(interest, after)
+    }
+
+    fn lost_of_state(
+        &self,
+        interest: &Interest,
+        after: Position,
+    ) -> Result<Option<Position>, ReadError> {
+        self.node.cache.lost_of_state(interest, after)
+    }
+
+    fn note_slots(
+        &self,
+        after: Position,
+        upto: Position,
+        notes: &mut SlotNotes<'_>,
+    ) -> Result<Position, ReadError> {
+        self.node.cache.note_slots(after, upto, notes)
+    }
+
     fn wait(&self, after: Position, timeout: Duration) -> Position {
         self.node.cache.wait(after, timeout)
     }
 
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         self.node.cache.retain(now)?;
-        self.node.trim();
+        self.node.tidy(now);
         self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
     }
 
@@ -248,11 +287,12 @@ impl Eraser for SharedStore {
 
 impl SharedLog for SharedStore {
     fn check(&self, position: Position) -> Result<Option<Check>, ReadError> {
-        let page = match self.read(&ReadQuery::one(position)) {
-            Err(ReadError::Expired { .. }) => return Ok(None),
-            page => page?,
-        };
-        Ok(page.records.first().and_then(|record| record.mark().check))
+        let page = self.read(&ReadQuery::one(position))?;
+        Ok(match page.records.first() {
+            Some(record) => record.mark().check,
+            // A rule may have dropped the record, and the id of its reader is right all the same.
+            None => self.node.blocks.read().unwrap_or_else(PoisonError::into_inner).check(position),
+        })
     }
 
     fn prove_head(&self) -> Result<Position, ReadError> {
@@ -437,27 +477,68 @@ impl Node {
         }
     }
 
-    /// Drops from the journal, and of what was lost, what the cache no longer holds.
-    fn trim(&self) {
-        let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
-        if Instant::now() < trimmed.due {
-            return;
-        }
-        trimmed.due = Instant::now() + trimmed.interval;
+    /// Looks now and then what can be dropped from the journal, and to what rules may be applied.
+    fn tidy(&self, now: Timestamp) {
+        let mut trim = self.trim.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(LookedAt(looked_at)) = trim.is_due(now) else { return };
         self.compare_terms();
+        if !self.config.cache.rules.is_empty() {
+            self.settle(looked_at);
+        }
+        self.trim(&mut trim, now);
+    }
+
+    /// Lets rules be applied to what the journal does not lose any more, if it showed since
+    /// `looked_at` what this hub has followed.
+    fn settle(&self, looked_at: Option<Timestamp>) {
+        let upto = {
+            let mut follower = lock(&self.follower);
+            let is_seen = follower.take_is_seen();
+            let shown_at = looked_at.filter(|_| is_seen);
+            let patience = self.config.rules_patience;
+            let settled = shown_at.and_then(|at| trim::settled(&follower.cursor, at, patience));
+            let Some(upto) =
+                settled.filter(|upto| upto.get() > self.settled.load(Ordering::Relaxed))
+            else {
+                return;
+            };
+            // From what rules were applied to the cache cannot go back: a power cut must not leave
+            // a cursor that ends before it.
+            if let Err(error) = follower.cursor.sync() {
+                tracing::warn!(%error, "the cursor cannot be synced, and no rule is applied");
+                return;
+            }
+            upto
+        };
+        self.settled.store(upto.get(), Ordering::Relaxed);
+        self.cache.settle(upto);
+    }
+
+    /// Drops from the journal, and of what was lost, what no hub needs any more.
+    fn trim(&self, trim: &mut Trim, now: Timestamp) {
+        let config = &self.config.cache;
         let first = self.cache.bounds().first;
+        let has_rules = !config.rules.is_empty();
+        let too_much = if has_rules { self.is_too_much() } else { None };
         let before = {
             let follower = lock(&self.follower);
             if follower.halt().is_some() {
                 return;
             }
+            let cursor = &follower.cursor;
+            let (before, first) = if has_rules {
+                let before = trim::oldest_with_rules(cursor, too_much, config, now);
+                (before, before.map_or(Position::ZERO, |block| block.first))
+            } else {
+                (cursor.before(first), first)
+            };
             let forgot = follower.write_origin().forget_lost(first);
             if forgot {
                 follower.save_origin();
             }
-            follower.cursor.before(first).copied()
+            before
         };
-        if let Some(before) = before.filter(|before| before.seq > trimmed.before) {
+        if let Some(before) = before.filter(|before| before.seq > trim.before) {
             let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             let journal = &mut *writer.journal;
             // A hub that follows what the log has lost must not drop what the log has there now.
@@ -466,11 +547,21 @@ impl Node {
                 _ => Ok(false),
             });
             match done {
-                Ok(true) => trimmed.before = before.seq,
+                Ok(true) => trim.before = before.seq,
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%error, "the shared log was not trimmed"),
             }
         }
+    }
+
+    /// What of the journal is too much with rules.
+    fn is_too_much(&self) -> Option<TooMuch> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = TooMuch::look(&mut *writer.journal, &self.config.cache);
+        looked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "how much the shared log holds is not known");
+            None
+        })
     }
 }
 

@@ -215,6 +215,10 @@ impl<L: JournalLayer> Journal for Layered<L> {
         self.0.under()?.trim(before)
     }
 
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        self.0.under()?.bytes()
+    }
+
     fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
         self.0.under()?.terms()
     }

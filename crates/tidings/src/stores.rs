@@ -100,14 +100,14 @@ pub(crate) fn check_shared(shared: &SharedLogConfig) -> Result<(), CliError> {
     }
 }
 
-/// Rules are for a log on disk.
+/// Rules are for a history on disk, or a copy of one that is shared.
 fn check_rules(config: &StoreConfig) -> Result<(), CliError> {
-    if config.disk.rules.is_empty() || config.kind == StoreKind::Disk {
+    if config.disk.rules.is_empty() || config.kind != StoreKind::Memory {
         return Ok(());
     }
-    let message = "`[[retention]]` needs store = \"disk\"";
+    let message = "`[[retention]]` needs store = \"disk\" or \"nats\"";
     Err(CliError::new(ExitCode::Configuration, message)
-        .hint("history in memory, or shared by several hubs, is kept by its bytes and age alone"))
+        .hint("history in memory is kept by its bytes and age alone"))
 }
 
 #[cfg(not(feature = "nats"))]

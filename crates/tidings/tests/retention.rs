@@ -397,7 +397,7 @@ fn check_says_which_rule_a_topic_falls_under() {
         ("[[retention]]\ntopics = [\"a\"]\nkeep_last = 3\n", "did you mean `keep-last`?"),
         (
             "store = \"memory\"\n[[retention]]\ntopics = [\"a\"]\nage = \"1h\"\n",
-            "needs store = \"disk\"",
+            "needs store = \"disk\" or \"nats\"",
         ),
         (
             "[[retention]]\ntopics = [\"a\"]\nage = \"1h\"\n\

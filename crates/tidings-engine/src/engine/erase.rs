@@ -384,7 +384,7 @@ fn record_at(store: &dyn Log, position: Position) -> Result<Option<Arc<Record>>,
     if position < bounds.first || position > bounds.head {
         return Ok(None);
     }
-    let page = store.read(&ReadQuery { told: position, ..ReadQuery::one(position) })?;
+    let page = store.read(&ReadQuery::one(position))?;
     Ok(page.records.into_iter().next())
 }
 

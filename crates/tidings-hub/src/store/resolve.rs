@@ -160,8 +160,18 @@ impl Asked<'_> {
             Err(ResolveError::Unproved { .. }) if mark.position < self.store.bounds().first => {
                 Ok(self.reset(mark.position, ResetReason::Expired, id)?)
             }
+            // A rule has dropped the record between others, and what its check was is not known any
+            // more: the id can also be one of an event that the log has lost.
+            Err(ResolveError::Unproved { .. }) if !is_ahead && self.has_no_check(mark)? => {
+                Ok(self.reset(Position::ZERO, ResetReason::Unknown, id)?)
+            }
             start => start,
         }
+    }
+
+    /// Whether it is not known which event was at the place of `mark`.
+    fn has_no_check(self, mark: Mark) -> Result<bool, ReadError> {
+        Ok(self.store.mark(mark.position)?.check.is_none())
     }
 
     /// The start after `mark`, which `id` names, or `otherwise` if that is no place in this log.

@@ -136,7 +136,7 @@ impl StateRead {
         state.is_over = ended.len() == interest.wanted().len();
         ended.sort_unstable_by_key(|(_, at)| *at);
         for (_, at) in ended.into_iter().filter(|(_, at)| *at > self.from) {
-            let page = store.read(&ReadQuery { told: upto, ..ReadQuery::one(at) })?;
+            let page = store.read(&ReadQuery::one(at))?;
             let is_end = |record: &Arc<Record>| {
                 interest.admits(record) && record.kind.ends_topic() && !record.kind.is_removal()
             };

@@ -172,8 +172,7 @@ impl Choice {
         let end = match state {
             None => None,
             Some(state) => {
-                let query = ReadQuery { told: state.last, ..ReadQuery::one(state.last) };
-                let page = shared.read(&query).map_err(|error| {
+                let page = shared.read(&ReadQuery::one(state.last)).map_err(|error| {
                     Fault::damaged(&shared.config.path, format_args!("the end of {topic}: {error}"))
                 })?;
                 page.records.first().map(|record| record.time())

@@ -209,6 +209,10 @@ impl Journal for Away {
         away()
     }
 
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        away()
+    }
+
     fn block_bytes_max(&self) -> usize {
         1 << 20
     }

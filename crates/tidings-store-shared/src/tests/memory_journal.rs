@@ -35,6 +35,11 @@ impl MemoryJournal {
         stream.dropped = stream.dropped.max(blocks.min(stream.blocks.len()));
     }
 
+    /// Number of the oldest ones that were dropped.
+    pub(super) fn dropped(&self) -> usize {
+        self.0.lock().unwrap().as_ref().map_or(0, |stream| stream.dropped)
+    }
+
     /// Number of erasures.
     pub(super) fn erasures(&self) -> usize {
         let stream = self.0.lock().unwrap();
@@ -95,8 +100,15 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn trim(&mut self, _: Seq) -> Result<(), JournalError> {
+    fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
+        self.drop_oldest(before.previous().get() as usize);
         Ok(())
+    }
+
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        let stream = self.0.lock().unwrap();
+        let blocks = stream.iter().flat_map(|stream| &stream.blocks[stream.dropped..]);
+        Ok(blocks.map(|block| block.len() as u64).sum())
     }
 
     fn block_bytes_max(&self) -> usize {

@@ -85,6 +85,10 @@ impl Journal for Connection {
         self.engine.trim(before)
     }
 
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        self.engine.bytes()
+    }
+
     fn terms(&mut self) -> Result<Option<Terms>, JournalError> {
         self.engine.terms()
     }

@@ -253,6 +253,12 @@ impl Engine {
         Ok(())
     }
 
+    pub(super) fn bytes(&self) -> Result<u64, JournalError> {
+        let mut state = self.lock();
+        state.pass()?;
+        Ok(state.entries.values().map(|entry| entry.block.len() as u64).sum())
+    }
+
     pub(super) fn terms(&self) -> Result<Option<Terms>, JournalError> {
         let mut state = self.lock();
         state.pass()?;

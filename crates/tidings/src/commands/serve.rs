@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tidings_engine::{Engine, EngineConfig};
 use tidings_hub::{AppendError, with_causes};
 use tidings_server::{ApiKey, BindError, NotifyReceiver, Server, Tls};
-use tidings_store_disk::{DiskStore, OpenError, Rule};
+use tidings_store_disk::{DiskStore, Rule};
 use tidings_web::File;
 use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
@@ -82,7 +82,12 @@ pub(super) fn run_with(
         signals::survive_file_size_limit();
     }
     let OpenStore { log: store, wire, disk } = stores::open(&settings.hub)?;
-    let rules = disk.map(|store| Rules { store, args: args.clone() });
+    let rules = match disk {
+        Some(store) => Some(KeptBy::Own(store)),
+        None if wire.is_some() => Some(KeptBy::All(settings.hub.store.disk.rules.clone())),
+        None => None,
+    };
+    let rules = rules.map(|kept_by| Rules { kept_by, args: args.clone() });
     server_config.http.denials = stores::denials(&settings.hub.store)?;
     server_config.http.sessions = open_sessions(&settings)?;
     let certificate = Certificate::of(&settings, server_config.http.tls.clone())?;
@@ -197,8 +202,44 @@ impl Certificate {
 
 /// The rules of retention, which can be read again.
 struct Rules {
-    store: Arc<DiskStore>,
+    kept_by: KeptBy,
     args: HubArgs,
+}
+
+/// Who keeps what rules say.
+enum KeptBy {
+    /// This hub alone.
+    Own(Arc<DiskStore>),
+    /// All hubs that share the history, which need the same rules: these.
+    All(Vec<Rule>),
+}
+
+impl KeptBy {
+    async fn apply(&self, rules: Vec<Rule>) {
+        let store = match self {
+            Self::Own(store) => Arc::clone(store),
+            Self::All(known) if *known == rules => return,
+            Self::All(_) => {
+                return tracing::error!(
+                    "the rules of retention are not read again, because all hubs on the log need \
+                     the same; the old ones stay: start one hub with the new ones and \
+                     --cluster-update, then the others with the new ones"
+                );
+            }
+        };
+        let count = rules.len();
+        // The first rules of a log can take as long as reading it.
+        match tokio::task::spawn_blocking(move || store.set_rules(rules)).await {
+            Ok(Ok(())) => tracing::info!(count, "rules of retention read again"),
+            Ok(Err(error)) => {
+                let reason = with_causes(&error);
+                tracing::error!(reason, "cannot apply the rules of retention");
+            }
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The hub is shutting down, and this ends with it.
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 impl Rules {
@@ -207,31 +248,11 @@ impl Rules {
         loop {
             hangup.next().await;
             match self.read() {
-                Ok(rules) => {
-                    let count = rules.len();
-                    match self.apply(rules).await {
-                        Ok(()) => tracing::info!(count, "rules of retention read again"),
-                        Err(error) => {
-                            let reason = with_causes(&error);
-                            tracing::error!(reason, "cannot apply the rules of retention");
-                        }
-                    }
-                }
+                Ok(rules) => self.kept_by.apply(rules).await,
                 Err(error) => {
                     tracing::error!(%error, "the rules of retention are wrong; the old ones stay");
                 }
             }
-        }
-    }
-
-    /// The first rules of a log can take as long as reading it.
-    async fn apply(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
-        let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || store.set_rules(rules)).await {
-            Ok(applied) => applied,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The hub is shutting down, and this ends with it.
-            Err(_) => std::future::pending().await,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A history that several hubs share, in NATS JetStream.
 
+mod terms;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +10,11 @@ use tidings_store_disk::DiskStore;
 use tidings_store_nats::{
     CredentialsFile, Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Servers, Severity,
 };
-use tidings_store_shared::{Halt, Maxima, SharedConfig, SharedStore, Terms};
+use tidings_store_shared::{Halt, Maxima, SharedConfig, SharedStore};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::{HubConfig, SharedLogConfig, StoreConfig};
-use crate::settings::{format_bytes, format_duration};
 use crate::stores::OpenStore;
 
 /// Time to wait for the first connection. A hub that has a copy starts without one.
@@ -108,7 +109,7 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
         cache: disk.clone(),
         create: shared.create,
         allow_gaps: shared.allow_gaps,
-        terms: terms(hub),
+        terms: terms::terms(hub),
         update_terms: shared.update,
         maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
         ..SharedConfig::new(&disk.path)
@@ -130,20 +131,6 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
     Ok(OpenStore { disk: None, log: Arc::new(store), wire: Some(Arc::new(wire)) })
-}
-
-/// The settings that all hubs on a log need alike: any of them drops events for all.
-fn terms(hub: &HubConfig) -> Terms {
-    let disk = &hub.store.disk;
-    let topics_max = match hub.engine.topics_max {
-        usize::MAX => "unlimited".to_owned(),
-        count => count.to_string(),
-    };
-    Terms::new([
-        ("retention-bytes", format_bytes(disk.retention_bytes)),
-        ("retention-age", format_duration(disk.retention_age)),
-        ("max-topics", topics_max),
-    ])
 }
 
 /// Why a hub ends that has stopped following the shared log; `None` if it has not.
