@@ -53,6 +53,8 @@ pub(crate) struct Noted {
 pub(crate) struct Erasures {
     folder: PathBuf,
     list: Mutex<List>,
+    /// Number of those that are noted, for readers that do not wait while the list is written.
+    pending: AtomicU64,
     /// Rings when something is added.
     bell: Condvar,
     /// Held while some are carried out.
@@ -82,6 +84,7 @@ impl Erasures {
         }
         Ok(Self {
             folder: folder.to_owned(),
+            pending: AtomicU64::new(noted.len() as u64),
             list: Mutex::new(List { noted, done: VecDeque::new() }),
             bell: Condvar::new(),
             carrying: Mutex::default(),
@@ -103,6 +106,7 @@ impl Erasures {
             list.noted.pop();
             return Err(error);
         }
+        self.pending.store(list.noted.len() as u64, Ordering::Relaxed);
         step();
         self.bell.notify_all();
         Ok(())
@@ -129,6 +133,11 @@ impl Erasures {
     /// Whether all are carried out.
     pub(crate) fn is_empty(&self) -> bool {
         self.list().noted.is_empty()
+    }
+
+    /// Number of those that are to be carried out.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
     }
 
     /// Number of failed attempts to carry one out.
@@ -231,6 +240,9 @@ impl Erasures {
             }
         })?;
         step();
+        // Also if this process waits for the outcome, and then has its workers forget the records
+        // itself, before it answers: it may have stopped waiting after a failure, and would never
+        // hear of what is carried out later. To forget twice is as to forget once.
         if let Some(readers) = readers {
             readers.forget(&erased, one.erase.upto);
         }
@@ -243,6 +255,7 @@ impl Erasures {
     fn take_off(&self, one: &Noted, erased: Option<Erased>) {
         let mut list = self.list();
         list.noted.retain(|noted| noted.seq != one.seq);
+        self.pending.store(list.noted.len() as u64, Ordering::Relaxed);
         if let Some(erased) = erased.filter(|_| one.is_awaited) {
             list.done.push_back((one.hash, erased));
             if list.done.len() > ERASURES_ANSWERED_MAX {

@@ -306,12 +306,18 @@ impl SharedLog for SharedStore {
     }
 
     fn following(&self) -> Following {
-        let Node { caught_up, config, void, conflicts, .. } = &*self.node;
+        let Node { caught_up, config, void, conflicts, erasures, .. } = &*self.node;
         // An idle hub looks this often.
         let behind = caught_up.elapsed().saturating_sub(config.bell_patience);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let fetching = self.node.fetching();
-        Following { behind, fetching, void: count(void), conflicts: count(conflicts) }
+        Following {
+            behind,
+            fetching,
+            void: count(void),
+            conflicts: count(conflicts),
+            erasures: erasures.pending(),
+        }
     }
 
     fn set_readers(&self, readers: Arc<dyn CopyReaders>) {

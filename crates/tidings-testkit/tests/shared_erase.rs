@@ -1,6 +1,7 @@
 //! Erasing at one of several hubs that share a log: what the readers of the others get, and what
 //! none of them gets any more.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -145,6 +146,30 @@ fn a_slow_reader_of_another_hub_gets_nothing_of_an_erased_event_from_its_memory(
     assert!(!bytes.contains(&b'p') || !String::from_utf8_lossy(&bytes).contains("pppp"));
     let mut back = b.subscribe("/events/t", &[("last-event-id", &first)]);
     assert!(back.event().unwrap().starts_with("event: tidings.reset\n"));
+}
+
+#[test]
+fn an_erasure_that_waits_for_a_backup_of_a_copy_is_counted_at_that_hub() {
+    let log = OneLog::new("shared-erase");
+    let [a, b] = ["a", "b"].map(|name| log.hub(name).start());
+    publish(&a, "/events/t", "secret");
+    eventually(|| data(&b, "/events/t") == ["secret"]);
+    // As a backup of the copy does.
+    let path = log.folder_of("b").join("log/copying");
+    let copying = File::options().write(true).create(true).truncate(false).open(path).unwrap();
+    copying.lock_shared().unwrap();
+    assert_eq!(erase(&a, "/events/t?erase")["erased"], 1);
+    let pending = |hub: &TestServer, count: u64| {
+        let line = format!("\ntidings_store_erasures_pending {count}\n");
+        let metrics = hub.request("GET", "/metrics", &[], "");
+        let stats = hub.get_json("/stats").json();
+        metrics.text().contains(&line) && stats["shared_log"]["erasures_pending"] == count
+    };
+    eventually(|| pending(&b, 1));
+    assert!(pending(&a, 0));
+    drop(copying);
+    eventually(|| pending(&b, 0));
+    assert!(!data(&b, "/events/t").contains(&"secret".to_owned()));
 }
 
 #[test]

@@ -331,7 +331,9 @@ impl Engine {
         Ok(erased.events)
     }
 
-    /// Forgets what is held in memory of erased records, in the workers and for polls.
+    /// Forgets what is held in memory of erased records, in the workers and for polls. When this
+    /// returns, they have. The copy of a shared log has the fan-out tell them the same, and nobody
+    /// waits for that: it can come after the answer to this request.
     async fn forget(&self, erased: &Erased, upto: Position) {
         // What the fan-out read before it was erased is then with the workers.
         self.wait_for_fan_out(upto).await;

@@ -28,6 +28,8 @@ pub struct Following {
     pub void: u64,
     /// Appends that another node was faster than, and that were made anew.
     pub conflicts: u64,
+    /// Erasures of the log that are to be carried out in the copy.
+    pub erasures: u64,
 }
 
 /// What a log adds that is held elsewhere and shared by several nodes.

@@ -149,6 +149,8 @@ fn log(page: &mut Exposition, status: &Status, retained: &Retained) {
     page.one("tidings_store_void_blocks_total", Counter, help, following.void as f64);
     let help = "Blocks that were made anew because another hub of the shared log was faster.";
     page.one("tidings_store_conflicts_total", Counter, help, following.conflicts as f64);
+    let help = "Erasures of a shared log that this hub has yet to carry out in its copy.";
+    page.one("tidings_store_erasures_pending", Gauge, help, following.erasures as f64);
     let help = "Failed attempts to write an index or to remove a file. Each is tried again.";
     let failures = status.store.background_failures as f64;
     page.one("tidings_store_background_failures_total", Counter, help, failures);

@@ -51,6 +51,8 @@ struct SharedLog {
     void_blocks: u64,
     /// Blocks that were made anew because another hub was faster.
     conflicts: u64,
+    /// Erasures of the log that are to be carried out in its copy.
+    erasures_pending: u64,
 }
 
 #[derive(Serialize)]
@@ -94,6 +96,7 @@ pub(crate) async fn stats(context: &RequestContext<'_>) -> Result<Answer, Proble
             away_s: status.store.away.map_or(0.0, |away| away.as_secs_f64()),
             void_blocks: following.void,
             conflicts: following.conflicts,
+            erasures_pending: following.erasures,
         }),
         hubs,
     };

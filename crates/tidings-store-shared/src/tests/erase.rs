@@ -105,9 +105,11 @@ fn a_hub_that_cannot_erase_yet_serves_nobody_until_it_has() {
     let two = world.open(1).unwrap();
     two.follow(&mut world.journal.clone());
     assert_eq!(fetching(&two), Some(1));
+    let pending = || SharedLog::following(&two).erasures;
+    assert_eq!(pending(), 1);
     drop(copying);
     two.follow(&mut world.journal.clone());
-    assert_eq!(fetching(&two), None);
+    assert_eq!((fetching(&two), pending()), (None, 0));
     assert_eq!(numbers(&two), []);
 }
 

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,11 @@ impl OneLog {
     /// The engine that holds the log.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The folder of a hub.
+    pub fn folder_of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// A connection to it.
@@ -56,7 +62,7 @@ impl OneLog {
 
     /// The same over a connection of the caller's.
     pub fn store_over(&self, name: &str, journal: Box<dyn Journal>) -> SharedStore {
-        let config = SharedConfig { create: true, ..SharedConfig::new(self.folder.join(name)) };
+        let config = SharedConfig { create: true, ..SharedConfig::new(self.folder_of(name)) };
         SharedStore::open(config, journal).expect("the log can be opened")
     }
 }
