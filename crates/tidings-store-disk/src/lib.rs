@@ -87,6 +87,7 @@ mod topic_count;
 mod topics;
 mod trouble;
 
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -151,7 +152,7 @@ impl DiskStore {
     /// read; the first rules of a log can take as long as reading it.
     pub fn set_rules(&self, rules: Vec<Rule>) -> Result<(), OpenError> {
         if !rules.is_empty() {
-            self.complete_slots(Slots::complete)?;
+            self.complete_slots(|| self.shared.slots.complete(self).map_err(io::Error::other))?;
         }
         self.shared.set_rules(Rules(rules));
         self.start_keeping()
@@ -222,21 +223,18 @@ impl DiskStore {
         // A log of an older format has no keys.
         let may_have_keys = store.shared.format.load(Ordering::Acquire) >= FORMAT_2;
         if may_have_keys || !store.shared.rules().0.is_empty() {
-            store.complete_slots(Slots::complete_at_opening)?;
+            store.complete_slots(|| store.complete_slots_at_opening())?;
         }
         Ok(store)
     }
 
     /// Makes the table of newest records whole: once there are keys, and before rules drop
     /// anything. Whoever reads the log for the table later could bring notes of what they dropped.
-    fn complete_slots(
-        &self,
-        complete: fn(&Slots, &dyn Log) -> Result<(), ReadError>,
-    ) -> Result<(), OpenError> {
-        complete(&self.shared.slots, self).map_err(|error| OpenError::Io {
+    fn complete_slots(&self, complete: impl FnOnce() -> io::Result<()>) -> Result<(), OpenError> {
+        complete().map_err(|source| OpenError::Io {
             action: "read the keys of the log in",
             path: self.shared.config.path.clone(),
-            source: std::io::Error::other(error),
+            source,
         })
     }
 }

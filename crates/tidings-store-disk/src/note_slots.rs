@@ -1,16 +1,50 @@
 //! Reading what the table of newest records keeps of each record. A log with keys is read for that
 //! when it is opened, so no record is made of what is read: its kind, topic and key are enough.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use tidings_hub::{Position, ReadError, Record, SlotNote, SlotNotes};
 
+use crate::DiskStore;
 use crate::error::Fault;
 use crate::read::{Reader, Taken};
 use crate::record::TopicTexts;
 use crate::records::Entry;
 use crate::segment::SegmentLog;
 use crate::state::Shared;
+
+impl DiskStore {
+    /// Makes the table of newest records while the log is opened: another thread enters the notes
+    /// of some records while this one reads the next ones. That takes about as long as reading.
+    pub(crate) fn complete_slots_at_opening(&self) -> io::Result<()> {
+        let slots = &self.shared.slots;
+        thread::scope(|scope| {
+            let (full, to_take_in) = mpsc::sync_channel::<SlotNotes<'_>>(0);
+            let (empty, taken_in) = mpsc::channel();
+            let thread = thread::Builder::new().name("tidings-slots".to_owned());
+            thread.spawn_scoped(scope, move || {
+                for mut notes in to_take_in {
+                    slots.take_in(&mut notes);
+                    if empty.send(notes).is_err() {
+                        return;
+                    }
+                }
+            })?;
+            let mut is_first = true;
+            let completed = slots.complete_at_opening(self, |notes| {
+                // The thread is there until this end of the channel is gone.
+                full.send(notes).expect("the thread takes in notes");
+                if std::mem::take(&mut is_first) {
+                    return SlotNotes::new(slots);
+                }
+                taken_in.recv().expect("the thread takes in notes")
+            });
+            completed.map_err(io::Error::other)
+        })
+    }
+}
 
 impl Shared {
     /// See `Log::note_slots`.

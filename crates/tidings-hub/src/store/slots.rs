@@ -153,20 +153,35 @@ impl Slots {
     ///
     /// [`ReadError::Away`] if the store cannot be read.
     pub fn complete(&self, store: &dyn Log) -> Result<(), ReadError> {
-        self.complete_by(store, SLOTS_READ_RECORDS)
+        self.complete_by(store, SLOTS_READ_RECORDS, |mut notes| {
+            self.take_in(&mut notes);
+            notes
+        })
     }
 
     /// The same for a store that is being opened, from which nothing is dropped or erased yet: so
-    /// the table can take in many notes at once.
+    /// the table can take in many notes at once, and while the next ones are read. `hand_over` gets
+    /// notes for which [`take_in`](Self::take_in) is to be called, in the order of the calls. It
+    /// returns those of the call before, or others that are empty, once the table has taken in all
+    /// those of the calls before.
     ///
     /// # Errors
     ///
     /// [`ReadError::Away`] if the store cannot be read.
-    pub fn complete_at_opening(&self, store: &dyn Log) -> Result<(), ReadError> {
-        self.complete_by(store, SLOTS_NOTES_MAX)
+    pub fn complete_at_opening<'a>(
+        &'a self,
+        store: &dyn Log,
+        hand_over: impl FnMut(SlotNotes<'a>) -> SlotNotes<'a>,
+    ) -> Result<(), ReadError> {
+        self.complete_by(store, SLOTS_NOTES_MAX, hand_over)
     }
 
-    fn complete_by(&self, store: &dyn Log, notes_max: usize) -> Result<(), ReadError> {
+    fn complete_by<'a>(
+        &'a self,
+        store: &dyn Log,
+        notes_max: usize,
+        mut hand_over: impl FnMut(SlotNotes<'a>) -> SlotNotes<'a>,
+    ) -> Result<(), ReadError> {
         if self.is_whole() {
             return Ok(());
         }
@@ -200,9 +215,11 @@ impl Slots {
                 Err(error) => return Err(error),
             }
             if notes.count() >= notes_max || after >= upto {
-                self.take_in(&mut notes);
+                notes = hand_over(notes);
             }
         }
+        // The table has taken in the last ones, too, when this returns.
+        hand_over(notes);
         self.write().is_whole = true;
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use tidings_hub::limits::SLOTS_NOTES_MAX;
 use tidings_hub::{
     Appended, Bounds, Catalog, Erase, Eraser as _, Erasing, Health, LogIdentity, Page, Piece,
     Pointer, Slots,
@@ -67,6 +68,39 @@ fn the_table_of_an_opened_log_is_that_of_its_records() {
     }
     assert!(seen.keys > 0 && seen.removed > 0 && seen.growing > 0 && seen.cut > 0, "{seen:?}");
     assert!(seen.superseded > 0 && seen.erased > 0 && seen.runs > 0, "{seen:?}");
+}
+
+/// The table takes in the first notes while the next ones are read, and has all of them, each slot
+/// with the last of its records, once the log is open.
+#[test]
+fn a_log_with_more_keys_than_are_noted_at_once_is_opened_with_all_of_them() {
+    const RECORDS: usize = SLOTS_NOTES_MAX * 5 / 2;
+    const KEYS: usize = SLOTS_NOTES_MAX * 3 / 4;
+    let disk = SimulatedDisk::new(1);
+    let config = DiskConfig::new("/simulated");
+    let store = open(&disk, &config).unwrap();
+    let key_of = |record: usize| Key::new(&format!("key-{}", record % KEYS)).unwrap();
+    for batch in (0..RECORDS).step_by(4096) {
+        let drafts = (batch..RECORDS.min(batch + 4096)).map(|record| {
+            let is_removal = record.is_multiple_of(7);
+            let kind = if is_removal { Kind::Removal } else { Kind::Event };
+            Draft { key: Some(key_of(record)), kind, ..Draft::new(topic_of(1), "") }
+        });
+        store.append(drafts.collect(), at(1)).unwrap();
+    }
+    drop(store);
+    let store = open(&disk, &config).unwrap();
+    let slots = store.slots();
+    assert!(slots.is_whole());
+    assert_eq!(slots.keys(), KEYS);
+    let last_of_each = RECORDS - KEYS..RECORDS;
+    for record in last_of_each.clone() {
+        let newest = slots.newest(&topic_of(1), &key_of(record)).unwrap();
+        let expected = (Position::new(record as u64 + 1), record.is_multiple_of(7));
+        assert_eq!((newest.position, newest.is_removal), expected);
+    }
+    let live = last_of_each.filter(|record| !record.is_multiple_of(7)).count();
+    assert_eq!(slots.keys_of(&topic_of(1)), live as u64);
 }
 
 /// What was read for the table and is dropped by rules before the table has it does not stand for

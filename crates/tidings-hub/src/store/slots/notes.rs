@@ -62,7 +62,7 @@ impl SlotNote {
 
 impl<'a> SlotNotes<'a> {
     /// No notes yet, for `slots`.
-    pub(super) fn new(slots: &'a Slots) -> Self {
+    pub fn new(slots: &'a Slots) -> Self {
         Self {
             slots,
             parts: std::iter::repeat_with(Vec::new).take(PARTS).collect(),
@@ -129,8 +129,8 @@ impl<'a> SlotNotes<'a> {
 }
 
 impl Slots {
-    /// Takes in what was noted.
-    pub(super) fn take_in(&self, notes: &mut SlotNotes<'_>) {
+    /// Takes in what was noted. `notes` is empty then.
+    pub fn take_in(&self, notes: &mut SlotNotes<'_>) {
         if notes.erased > Position::ZERO {
             self.note_erased(notes.erased);
         }
@@ -290,9 +290,13 @@ mod tests {
     fn a_table_takes_in_the_same_however_many_notes_come_at_once() {
         let store = store();
         let at_once = Slots::default();
-        at_once.complete_at_opening(&store).expect("memory can be read");
+        fn take_in(mut notes: SlotNotes<'_>) -> SlotNotes<'_> {
+            notes.slots.take_in(&mut notes);
+            notes
+        }
+        at_once.complete_at_opening(&store, take_in).expect("memory can be read");
         let in_turns = Slots::default();
-        in_turns.complete_by(&store, 1).expect("memory can be read");
+        in_turns.complete_by(&store, 1, take_in).expect("memory can be read");
         let all = || (0..2).flat_map(|topic| (0..40).map(move |key| (topic, key)));
         let mut growing = 0;
         for (topic, key) in all() {
