@@ -89,7 +89,9 @@ pub(crate) fn oldest_with_rules(
     now: Timestamp,
 ) -> Option<Followed> {
     let too_old = before(now, config.longest_age());
-    let by_age = cursor.older_than(too_old);
+    // The first blocks of a log may have no records, and no time. If they went, the log would have
+    // lost its beginning, and nothing with it.
+    let by_age = cursor.older_than(too_old).filter(|block| block.first > Position::ZERO.next());
     let by_bytes = too_much.and_then(|too_much| cursor.upto(too_much.from));
     by_age.into_iter().chain(by_bytes).max_by_key(|block| block.seq)
 }

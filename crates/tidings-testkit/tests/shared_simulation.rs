@@ -21,16 +21,22 @@
 
 #[path = "shared_world/client.rs"]
 mod client;
+#[path = "shared_world/findings.rs"]
+mod findings;
 #[path = "shared_world/forgetful.rs"]
 mod forgetful;
 #[path = "shared_world/naive.rs"]
 mod naive;
 #[path = "shared_world/node.rs"]
 mod node;
+#[path = "shared_world/ruled.rs"]
+mod ruled;
 #[path = "shared_world/trusting.rs"]
 mod trusting;
 #[path = "shared_world/truth.rs"]
 mod truth;
+#[path = "shared_world/unchecked.rs"]
+mod unchecked;
 #[path = "shared_world/world.rs"]
 mod world;
 
@@ -38,10 +44,14 @@ use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use world::{Bug, Findings, World};
+use findings::Findings;
+use world::{Bug, World};
 
-fn run(seed: u64, steps: u64, bug: Bug) -> Findings {
-    let mut world = World::new(seed, bug);
+/// Makes the world of a seed.
+type Make = fn(u64, Bug) -> World;
+
+fn run(make: Make, seed: u64, steps: u64, bug: Bug) -> Findings {
+    let mut world = make(seed, bug);
     for _ in 0..steps {
         world.step();
     }
@@ -49,7 +59,7 @@ fn run(seed: u64, steps: u64, bug: Bug) -> Findings {
 }
 
 /// Runs `seeds` on as many threads as there are cores.
-fn run_all(seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Findings {
+fn run_all(make: Make, seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Findings {
     let next = AtomicU64::new(seeds.start);
     let worker = || {
         let mut total = Findings::default();
@@ -58,10 +68,11 @@ fn run_all(seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Findings {
             if seed >= seeds.end {
                 return total;
             }
-            let findings = panic::catch_unwind(|| run(seed, steps, bug)).unwrap_or_else(|panic| {
-                eprintln!("failing seed: SIMULATION_SEED={seed}");
-                panic::resume_unwind(panic);
-            });
+            let findings =
+                panic::catch_unwind(|| run(make, seed, steps, bug)).unwrap_or_else(|panic| {
+                    eprintln!("failing seed: SIMULATION_SEED={seed}");
+                    panic::resume_unwind(panic);
+                });
             if bug == Bug::None && findings.is_wrong() {
                 eprintln!("failing seed: SIMULATION_SEED={seed}: {findings:?}");
             }
@@ -79,8 +90,8 @@ fn run_all(seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Findings {
     })
 }
 
-#[test]
-fn every_client_ends_with_the_log_or_a_reset_that_has_a_cause() {
+/// Runs the seeds that the environment says. Returns what came out, and of how many.
+fn run_some(make: Make) -> (Findings, u64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let steps = number("SIMULATION_STEPS").unwrap_or(300);
     let first = number("SIMULATION_FIRST").unwrap_or(1);
@@ -89,19 +100,47 @@ fn every_client_ends_with_the_log_or_a_reset_that_has_a_cause() {
         None => first..first + number("SIMULATION_SEEDS").unwrap_or(300),
     };
     let count = seeds.end - seeds.start;
-    let findings = run_all(seeds, steps, Bug::None);
+    let findings = run_all(make, seeds, steps, Bug::None);
     eprintln!("{count} seeds: {findings:?}");
     assert!(!findings.is_wrong(), "{findings:?}");
+    (findings, count)
+}
+
+#[test]
+fn every_client_ends_with_the_log_or_a_reset_that_has_a_cause() {
+    let (findings, count) = run_some(World::new);
     if count >= 100 {
         findings.assert_everything_happened();
+    }
+}
+
+/// Where hubs keep by rules, each has what a rule promises; and each client has every event, but
+/// for those that a reset said may be missing.
+#[test]
+fn every_hub_has_what_rules_promise_and_every_client_what_no_reset_covers() {
+    let (findings, count) = run_some(World::with_rules);
+    if count >= 100 {
+        findings.assert_seen(&[
+            "acknowledged",
+            "lost",
+            "forked",
+            "restarted",
+            "killed",
+            "wiped",
+            "resumed",
+            "reset",
+            "sorted",
+            "dropped between",
+        ]);
     }
 }
 
 #[test]
 fn a_seed_is_one_run() {
     let steps = 300;
-    for seed in 1..41 {
-        let mut worlds = [World::new(seed, Bug::None), World::new(seed, Bug::None)];
+    let all = [World::new as Make, World::with_rules].into_iter();
+    for (seed, make) in (1..31).flat_map(|seed| all.clone().map(move |make| (seed, make))) {
+        let mut worlds = [make(seed, Bug::None), make(seed, Bug::None)];
         for step in 0..steps {
             worlds.iter_mut().for_each(World::step);
             let [one, other] = worlds.each_ref().map(World::look);
@@ -114,7 +153,7 @@ fn a_seed_is_one_run() {
 
 #[test]
 fn the_simulation_notices_a_hub_that_takes_void_blocks() {
-    let findings = run_all(1..21, 300, Bug::TakesVoidBlocks);
+    let findings = run_all(World::new, 1..21, 300, Bug::TakesVoidBlocks);
     assert!(findings.silent > 0, "{findings:?}");
 }
 
@@ -136,6 +175,18 @@ fn the_simulation_notices_a_hub_that_forgets_the_ids_of_lost_events() {
 
 #[test]
 fn the_simulation_notices_a_hub_that_looks_for_no_more_than_the_bell_told() {
-    let findings = run_all(1..41, 300, Bug::TrustsTheBell);
+    let findings = run_all(World::new, 1..41, 300, Bug::TrustsTheBell);
     assert!(findings.stuck > 0, "{findings:?}");
+}
+
+#[test]
+fn the_simulation_notices_rules_that_are_applied_to_what_the_log_may_yet_lose() {
+    let findings = run_all(World::with_rules, 1..101, 300, Bug::SortsAtOnce);
+    assert!(findings.broken + findings.refused + findings.silent > 0, "{findings:?}");
+}
+
+#[test]
+fn the_simulation_notices_checks_that_go_with_their_events() {
+    let findings = run_all(World::with_rules, 1..41, 300, Bug::ForgetsChecks);
+    assert!(findings.needless > 0, "{findings:?}");
 }

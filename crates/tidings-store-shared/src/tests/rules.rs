@@ -195,6 +195,17 @@ fn the_journal_holds_everything_for_the_longest_age_although_older_events_are_ke
     assert_eq!(here.iter().filter(|(position, _)| *position <= 100).count(), 4);
 }
 
+/// A log whose first blocks have no records, and so no time, has lost nothing yet.
+#[test]
+fn the_beginning_of_a_log_stays_as_long_as_nothing_before_it_is_too_old() {
+    let world = World::new();
+    let hub = world.open(0);
+    (0..3).for_each(|_| drop(hub.shared().unwrap().prove_head().unwrap()));
+    publish_some(&hub, 10, 5_000 * SECOND);
+    world.pass(&hub, 5_001 * SECOND);
+    assert_eq!(world.journal.dropped(), 0);
+}
+
 #[test]
 fn what_the_journal_holds_too_much_goes_by_halves() {
     let world = World { bytes: 32 << 10, ..World::new() };

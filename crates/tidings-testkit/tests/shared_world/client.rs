@@ -23,6 +23,8 @@ pub(crate) struct Client {
     pub(crate) is_excused: bool,
     /// Position that its stream has reached.
     reached: Position,
+    /// Position up to which it knows that events may be missing.
+    pub(crate) told: Position,
 }
 
 /// How a hub answered a client.
@@ -46,6 +48,7 @@ impl Client {
             got: Vec::new(),
             is_excused: false,
             reached: Position::ZERO,
+            told: Position::ZERO,
         }
     }
 
@@ -104,6 +107,7 @@ impl Client {
         let Ok(mark) = store.mark(resolved.position) else { return Answer::ComeBack };
         let here = mark.event_id(store.identity().epoch).to_string();
         self.reached = resolved.position;
+        self.told = self.told.max(resolved.told);
         match resolved.outcome {
             Outcome::Live => {
                 self.start = resolved.position.get();
@@ -151,6 +155,7 @@ impl Client {
         let page = store.read(&ReadQuery {
             after: self.reached,
             upto: store.bounds().head,
+            told: self.told,
             interest: Some(&self.interest()),
             records_max: count,
             ..ReadQuery::everything()
@@ -162,6 +167,19 @@ impl Client {
             self.last_id = Some(record.event_id(store.identity().epoch).to_string());
         }
         true
+    }
+
+    /// Whether it has all of `expected`, but for what it knows may be missing, and nothing else.
+    pub(crate) fn has<'a>(
+        &self,
+        mut expected: impl Iterator<Item = (&'a u64, &'a String)>,
+    ) -> bool {
+        let mut got = self.got.iter().peekable();
+        let has_all = expected.all(|(position, payload)| {
+            let is_next = |one: &&(u64, String)| (&one.0, &one.1) == (position, payload);
+            got.next_if(is_next).is_some() || *position <= self.told.get()
+        });
+        has_all && got.next().is_none()
     }
 
     /// Whether there is more in the store than it has read.

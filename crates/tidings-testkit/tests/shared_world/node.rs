@@ -3,8 +3,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidings_hub::{Log as _, ReadQuery};
 use tidings_store_disk::{DiskConfig, RandomSource};
-use tidings_store_shared::{Journal, SharedConfig, SharedStore};
+use tidings_store_shared::{Journal, OpenError, SharedConfig, SharedStore};
 use tidings_testkit::layers::Layered;
 use tidings_testkit::shared_log::{Connection, Engine};
 
@@ -17,6 +18,13 @@ pub(crate) struct Node {
     pub(crate) store: Option<Arc<SharedStore>>,
     /// Number of starts: a client's connection does not outlive one.
     pub(crate) run: u64,
+    /// Time of the newest event that it had.
+    newest: u64,
+    /// Position after which its copy begins, if it lost the one that it had.
+    pub(crate) begun: u64,
+    /// Whether it did not start because the log has lost its beginning, and the time of the newest
+    /// event that it had.
+    pub(crate) refused: Option<u64>,
     config: SharedConfig,
     folder: PathBuf,
     engine: Arc<Engine>,
@@ -32,6 +40,9 @@ impl Node {
         Self {
             store: None,
             run: 0,
+            newest: 0,
+            begun: 0,
+            refused: None,
             config,
             folder: folder.to_owned(),
             engine: Arc::clone(engine),
@@ -62,12 +73,22 @@ impl Node {
     pub(crate) fn start(&mut self) {
         self.run += 1;
         let config = SharedConfig { path: self.folder.clone(), ..self.config.clone() };
-        self.store = SharedStore::open(config, self.connect()).ok().map(Arc::new);
+        self.store = match SharedStore::open(config, self.connect()) {
+            Ok(store) => Some(Arc::new(store)),
+            Err(OpenError::BeginningLost { .. }) => {
+                self.refused = Some(self.newest);
+                None
+            }
+            Err(_) => None,
+        };
         self.following = Some(self.connect());
     }
 
     pub(crate) fn stop(&mut self) {
-        self.store = None;
+        if let Some(store) = self.store.take() {
+            let page = store.read(&ReadQuery::one(store.bounds().head)).unwrap_or_default();
+            self.newest = page.records.first().map_or(0, |record| record.time().as_millis());
+        }
         self.following = None;
     }
 
@@ -81,6 +102,18 @@ impl Node {
         self.stop();
         fs::remove_dir_all(&self.folder).unwrap();
         fs::rename(&copied, &self.folder).unwrap();
+    }
+
+    /// Begins again with what the log has, whatever is missing there.
+    pub(crate) fn begin_again(&mut self) {
+        self.refused = None;
+        self.wipe();
+        self.config.allow_gaps = true;
+        self.start();
+        self.config.allow_gaps = false;
+        if let Some(store) = &self.store {
+            self.begun = store.bounds().first.get() - 1;
+        }
     }
 
     /// Loses everything on its disk.
@@ -104,6 +137,7 @@ impl Node {
     pub(crate) fn come_to_rest(&self) {
         if let Some(store) = &self.store {
             store.wait_for_background();
+            store.keep();
         }
     }
 

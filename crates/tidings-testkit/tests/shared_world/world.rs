@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +13,12 @@ use tidings_testkit::shared_log::{Engine, Faults};
 use tidings_testkit::store_suite::{Dice, at};
 
 use super::client::{Answer, Client};
+use super::findings::Findings;
 use super::forgetful::Forgetful;
 use super::node::Node;
+use super::ruled;
 use super::truth::Truth;
+use super::unchecked::Unchecked;
 
 const NODES: usize = 3;
 const CLIENTS: usize = 6;
@@ -34,77 +37,10 @@ pub(crate) enum Bug {
     ForgetsLostIds,
     /// A hub looks for no more blocks than it has heard of.
     TrustsTheBell,
-}
-
-/// What came out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Findings {
-    /// Clients that miss events, or have others, and were not given a reset.
-    pub(crate) silent: u64,
-    /// Resets of clients whose place was in the log.
-    pub(crate) needless: u64,
-    /// Events that were acknowledged and not in the log, or are missing although the engine lost
-    /// nothing.
-    pub(crate) missing: u64,
-    /// Events that are in the log although a hub said that they were not stored.
-    pub(crate) denied: u64,
-    /// Events with an id that are in the log twice.
-    pub(crate) twice: u64,
-    /// Hubs whose log is another one.
-    pub(crate) differing: u64,
-    /// Hubs that do not reach the end of the log, although nothing fails any more.
-    pub(crate) stuck: u64,
-    seen: BTreeMap<&'static str, u64>,
-}
-
-impl Findings {
-    pub(crate) fn is_wrong(&self) -> bool {
-        let Self { silent, needless, missing, denied, twice, differing, stuck, .. } = self;
-        silent + needless + missing + denied + twice + differing + stuck > 0
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.silent += other.silent;
-        self.needless += other.needless;
-        self.missing += other.missing;
-        self.denied += other.denied;
-        self.twice += other.twice;
-        self.differing += other.differing;
-        self.stuck += other.stuck;
-        for (what, count) in &other.seen {
-            *self.seen.entry(what).or_default() += count;
-        }
-    }
-
-    /// The run must have exercised everything.
-    pub(crate) fn assert_everything_happened(&self) {
-        for what in [
-            "acknowledged",
-            "away",
-            "undecided",
-            "repeated",
-            "overtaken",
-            "lost",
-            "void",
-            "forked",
-            "renamed",
-            "restarted",
-            "killed",
-            "wiped",
-            "resumed",
-            "reset",
-            "come back",
-            "given id reset",
-        ] {
-            assert!(self.seen.contains_key(what), "{what} never happened: {self:?}");
-        }
-    }
-
-    fn note(&mut self, what: &'static str, count: u64) {
-        if count > 0 {
-            *self.seen.entry(what).or_default() += count;
-        }
-    }
+    /// Rules are applied to what the log may yet lose.
+    SortsAtOnce,
+    /// The check of an event is not known once a rule has dropped the event.
+    ForgetsChecks,
 }
 
 /// An event that was acknowledged.
@@ -121,6 +57,8 @@ pub(crate) struct World {
     clients: Vec<Client>,
     folder: PathBuf,
     published: u64,
+    /// Whether rules of retention apply.
+    has_rules: bool,
     /// Events with an id, to be published again.
     with_ids: Vec<Draft>,
     acknowledged: Vec<Acknowledged>,
@@ -133,6 +71,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, bug: Bug) -> Self {
+        Self::of(seed, bug, false)
+    }
+
+    /// A world of hubs that keep by rules.
+    pub(crate) fn with_rules(seed: u64, bug: Bug) -> Self {
+        Self::of(seed, bug, true)
+    }
+
+    fn of(seed: u64, bug: Bug, has_rules: bool) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let memory = Path::new("/dev/shm");
@@ -140,16 +87,21 @@ impl World {
         let folder = parent.join(format!("tidings-world-{}-{number}", std::process::id()));
         let mut dice = Dice::new(seed);
         let engine = Engine::new(dice.roll());
-        let retention = if dice.one_in(3) { 8 << 10 } else { 1 << 30 };
+        let retention = if !has_rules && dice.one_in(3) { 8 << 10 } else { 1 << 30 };
+        let patience = if bug == Bug::SortsAtOnce { 0 } else { ruled::FIRM_MS + 1 };
         let mut nodes: Vec<_> = (0..NODES)
             .map(|n| {
                 let config = Node::config(retention, numbers(dice.roll()));
+                let config = if has_rules { ruled::config(config, patience) } else { config };
                 Node::new(&engine, &folder.join(n.to_string()), config, bug)
             })
             .collect();
         nodes.iter_mut().for_each(Node::start);
         engine.set_faults(Faults::some(&mut dice));
-        let topic = |n: usize| n.is_multiple_of(2).then(|| topic(n as u64 / 2 % TOPICS));
+        let topic = |n: usize| match has_rules {
+            true => ruled::topic_of_client(n),
+            false => n.is_multiple_of(2).then(|| topic(n as u64 / 2 % TOPICS)),
+        };
         Self {
             bug,
             dice,
@@ -158,6 +110,7 @@ impl World {
             clients: (0..CLIENTS).map(|n| Client::new(topic(n))).collect(),
             folder,
             published: 0,
+            has_rules,
             with_ids: Vec::new(),
             acknowledged: Vec::new(),
             denied: HashSet::new(),
@@ -174,7 +127,12 @@ impl World {
         match self.dice.below(1000) {
             0..280 => self.publish(node),
             280..330 => self.publish_again(node),
-            330..600 => self.nodes[node].follow(),
+            330..600 => {
+                self.nodes[node].follow();
+                if self.has_rules && self.dice.one_in(2) {
+                    self.retain(node);
+                }
+            }
             600..800 => self.read(client),
             800..900 => self.move_client(client),
             900..930 => self.engine.deliver_late(),
@@ -186,6 +144,7 @@ impl World {
             _ => self.start_again(node),
         }
         self.end_halted();
+        self.begin_what_was_refused();
         self.come_to_rest();
     }
 
@@ -214,6 +173,10 @@ impl World {
         for _ in 0..=self.dice.below(3) {
             self.published += 1;
             let number = self.published;
+            if self.has_rules {
+                drafts.push(ruled::draft(&mut self.dice, number));
+                continue;
+            }
             let on = topic(self.dice.below(TOPICS));
             let mut draft = Draft::new(on.clone(), format!("{on} {number}"));
             if self.dice.one_in(3) {
@@ -298,6 +261,7 @@ impl World {
         client.at = None;
         let Some(store) = node.store.clone() else { return };
         let log: Arc<dyn Log> = match bug {
+            Bug::ForgetsChecks => Arc::new(Layered(Unchecked(Arc::clone(&store)))),
             Bug::ForgetsLostIds => Arc::new(Layered(Forgetful(Arc::clone(&store)))),
             _ => Arc::clone(&store) as Arc<dyn Log>,
         };
@@ -351,8 +315,10 @@ impl World {
                     .is_some_and(|id| store.shared().unwrap().fork_before(&id).unwrap().is_some());
                 findings.note("given id reset", u64::from(may_be_lost));
                 let has_place = had.last().is_some_and(|(position, payload)| {
-                    *position >= store.bounds().first.get()
-                        && Truth::of(engine).has(*position, payload)
+                    let here = Position::new(*position);
+                    let lost = store.lost(&client.interest(), here).unwrap_or_default();
+                    let is_before = here < store.bounds().first;
+                    lost.is_none() && !is_before && Truth::of(engine).has(*position, payload)
                 });
                 findings.needless += u64::from(has_place && !may_be_lost);
             }
@@ -380,8 +346,19 @@ impl World {
 
     fn wipe(&mut self, node: usize) {
         self.findings.note("wiped", 1);
-        self.nodes[node].wipe();
-        self.nodes[node].start();
+        self.nodes[node].begin_again();
+    }
+
+    /// Hubs that rules keep from starting begin again, as an operator lets them. That is right only
+    /// if they were away for long, so that the log no longer has what comes next for their copies.
+    fn begin_what_was_refused(&mut self) {
+        for node in &mut self.nodes {
+            let Some(newest) = node.refused else { continue };
+            let was_away = newest + ruled::AGE_MS / 2 < self.now;
+            self.findings.refused += u64::from(!was_away);
+            self.findings.note("too old", 1);
+            node.begin_again();
+        }
     }
 
     /// A hub that could not be started is started again.
@@ -393,6 +370,10 @@ impl World {
 
     fn lose_tail(&mut self) {
         let count = 1 + self.dice.below(8);
+        let count = match self.has_rules {
+            true => count.min(ruled::not_firm(&self.engine, self.now)),
+            false => count,
+        };
         self.lose(count);
     }
 
@@ -489,6 +470,7 @@ impl World {
                 node.start();
                 node.follow();
             }
+            self.begin_what_was_refused();
         }
         for client in 0..CLIENTS {
             self.move_client(client);
@@ -546,10 +528,15 @@ impl World {
             let mut client = Client::new(None);
             client.connect(&**store, Bug::None, false, || {});
             while client.is_behind(&**store) && client.read(&**store, 100) {}
-            let expected = truth.payloads.range(store.bounds().first.get()..);
-            let same =
-                expected.eq(client.got.iter().map(|(position, payload)| (position, payload)));
+            let first = store.bounds().first.get();
+            let same = client.has(truth.payloads.range(first..));
             self.findings.differing += u64::from(!same);
+            if self.has_rules {
+                self.findings.broken += ruled::broken(&**store, truth, node.begun);
+                self.findings.note("sorted", store.sorted_upto().get());
+                let kept = truth.payloads.range(first..).count() - client.got.len();
+                self.findings.note("dropped between", kept as u64);
+            }
         }
     }
 
@@ -560,9 +547,7 @@ impl World {
                 topic.is_none_or(|topic| payload.starts_with(&format!("{topic} ")))
             };
             let expected = truth.payloads.range(client.start + 1..);
-            let expected = expected.filter(|(_, payload)| wanted(payload));
-            let same =
-                expected.eq(client.got.iter().map(|(position, payload)| (position, payload)));
+            let same = client.has(expected.filter(|(_, payload)| wanted(payload)));
             match client.is_excused {
                 true => self.findings.note("excused", u64::from(!same)),
                 false => self.findings.silent += u64::from(!same),
