@@ -30,6 +30,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use tidings_hub::limits::ERASED_TOPICS_MAX;
 use tidings_hub::{Erase, EraseError, Erased, Eraser, Erasing, Position, Record, Topic};
 
 use crate::DiskStore;
@@ -46,9 +47,59 @@ use blocks::Targets;
 /// How often it is looked whether a backup is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// What erasures erased before they failed. Those that asked for them only learn that they failed,
+/// and an erasure that is asked for again no longer finds it: but what is held of it in memory is
+/// to be forgotten. So it is named with what the next one erases that reaches as far.
+#[derive(Debug, Default)]
+pub(crate) struct Unheard {
+    topics: BTreeSet<Topic>,
+    upto: Position,
+}
+
+impl Unheard {
+    fn note(&mut self, mut erased: Erased, upto: Position) {
+        if !erased.topics.is_empty() {
+            self.upto = self.upto.max(upto);
+            // Beyond that number they mean all topics.
+            if self.topics.len() <= ERASED_TOPICS_MAX {
+                self.topics.append(&mut erased.topics);
+            }
+        }
+    }
+
+    fn tell(&mut self, erased: &mut Erased, upto: Position) {
+        if upto >= self.upto {
+            erased.topics.append(&mut self.topics);
+            self.upto = Position::ZERO;
+        }
+    }
+}
+
 impl Eraser for DiskStore {
     fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
-        let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unheard = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut erased = Erased::default();
+        match self.erase_into(&mut erased, what, go_on) {
+            Ok(()) => {
+                unheard.tell(&mut erased, what.upto);
+                Ok(erased)
+            }
+            Err(error) => {
+                unheard.note(erased, what.upto);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl DiskStore {
+    /// Erases records. Adds what is done to `erased`, also if it fails then.
+    fn erase_into(
+        &self,
+        erased: &mut Erased,
+        what: &Erase,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), EraseError> {
         let shared = &*self.shared;
         // Whoever reads the log for the table of newest records brings no notes of what goes now.
         shared.slots.complete(self)?;
@@ -65,8 +116,7 @@ impl Eraser for DiskStore {
         shared.ensure_format_2().map_err(|error| {
             stored(Fault::io("write the format in", &shared.config.path, error))
         })?;
-        let mut erased = Erased::default();
-        let outcome = self.erase_everywhere(what, &mut erased);
+        let outcome = self.erase_everywhere(what, erased);
         // If it failed, some of it may be done, and the same request does not find that again.
         shared.recount_erased(&erased.topics);
         outcome?;
@@ -81,11 +131,9 @@ impl Eraser for DiskStore {
         if what.what != Erasing::All {
             shared.slots.renew(self, &what.topic)?;
         }
-        Ok(erased)
+        Ok(())
     }
-}
 
-impl DiskStore {
     /// Erases records in all files. Adds what is done to `erased`, also if it fails then.
     fn erase_everywhere(&self, what: &Erase, erased: &mut Erased) -> Result<(), EraseError> {
         let shared = &*self.shared;

@@ -123,7 +123,7 @@ pub struct DiskStore {
     writer: Mutex<Writer>,
     keeper: Arc<Mutex<Keeper>>,
     /// Held by the erasure that is under way.
-    erasing: Mutex<()>,
+    erasing: Mutex<erase::Unheard>,
     /// Runs if there are rules, or runs from when there were.
     keep_thread: Mutex<Option<KeepThread>>,
     /// Holds the lock on the folder; dropped last.

@@ -72,7 +72,8 @@ impl Erase {
 pub struct Erased {
     /// Number of publishers' events among the records.
     pub events: u64,
-    /// The topics on which the records were.
+    /// The topics on which the records were, and those that an earlier erasure erased before it
+    /// failed.
     pub topics: BTreeSet<Topic>,
 }
 

@@ -1,10 +1,10 @@
 //! Erasing: what is erased is in no file, and everything else is as it was, whenever the machine
 //! stops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tidings_hub::{Erase, EraseError, Eraser as _, Erasing, EventType, where_erased};
+use tidings_hub::{Erase, EraseError, Erased, Eraser as _, Erasing, EventType, where_erased};
 
 use super::*;
 use crate::Rule;
@@ -356,6 +356,41 @@ fn a_full_disk_refuses_an_erasure_and_changes_nothing() {
     assert_eq!(disk.file_with(b"payload-1-"), None);
     assert!(disk.names().unwrap().iter().all(|name| name != "redo"));
     store.append(vec![draft], at(2)).unwrap();
+}
+
+/// Otherwise what is in memory of these would be forgotten by nobody.
+#[test]
+fn what_an_erasure_erased_before_it_failed_is_named_by_the_next_one_that_reaches_as_far() {
+    let disk = SimulatedDisk::new(8);
+    let store = open(&disk, &small(u64::MAX)).unwrap();
+    let twice = Draft { alternates: vec![topic(2)], ..Draft::new(topic(1), "x".repeat(9_000)) };
+    for _ in 0..20 {
+        store.append(vec![twice.clone()], at(1)).unwrap();
+    }
+    store.append(vec![Draft::new(topic(1), "the last one")], at(1)).unwrap();
+    assert!(store.shared.read_state().complete().count() > 1);
+    let erase = |what, upto| {
+        let what = Erase { topic: topic(1), what, upto: Position::new(upto) };
+        store.erase(&what, &|| true)
+    };
+    // The mark of the format comes before.
+    erase(Erasing::At(vec![Position::new(99)]), 99).unwrap();
+    let left = || {
+        let all = read_all(&store, None).unwrap();
+        all.iter().filter(|record| record.kind.is_event()).count()
+    };
+    disk.set_trouble(Trouble::FullAfter(100_000));
+    erase(Erasing::All, 20).unwrap_err();
+    assert!((1..21).contains(&left()), "some are erased: {}", left());
+    disk.set_trouble(Trouble::None);
+    let earlier = erase(Erasing::At(vec![Position::new(1)]), 1).unwrap();
+    assert_eq!(earlier.topics, BTreeSet::new(), "it does not reach as far");
+    let positions = (1..=21).map(Position::new).collect();
+    let last = erase(Erasing::At(vec![Position::new(21)]), 21).unwrap();
+    assert_eq!(last.topics, BTreeSet::from([topic(1), topic(2)]));
+    let rest = erase(Erasing::At(positions), 21).unwrap();
+    assert!(rest.events > 0 && left() == 0, "{rest:?}");
+    assert_eq!(erase(Erasing::All, 21).unwrap(), Erased::default(), "it is named once");
 }
 
 #[test]
