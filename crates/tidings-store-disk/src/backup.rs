@@ -26,6 +26,7 @@ use tidings_hub::Position;
 
 use crate::catalogue::{CATALOGUE_FILE, Catalogue, unseal};
 use crate::disk::COPYING_FILE;
+use crate::limits::BACKUP_ATTEMPTS_MAX;
 use crate::log_identity::FORMAT_FILE;
 use crate::redo::REDO_FILE;
 use crate::segment::{index_name, log_name, position_in};
@@ -44,6 +45,11 @@ pub enum BackupError {
         /// The existing file or folder.
         path: PathBuf,
     },
+    /// The newest segments were removed meanwhile, again and again.
+    Changing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     Io {
         /// The file.
@@ -58,6 +64,9 @@ impl fmt::Display for BackupError {
         match self {
             Self::NoLog { path } => write!(f, "there is no log in {}", path.display()),
             Self::Exists { path } => write!(f, "{} already exists", path.display()),
+            Self::Changing { path } => {
+                write!(f, "the newest events in {} were removed meanwhile", path.display())
+            }
             Self::Io { path, .. } => write!(f, "cannot copy {}", path.display()),
         }
     }
@@ -97,15 +106,17 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     }
     crate::recovery::make_folder(&partial).map_err(at(&partial))?;
 
-    let copied = copy_log(from, &partial)?;
-    let mut bytes = match copied {
-        Some(bytes) => bytes,
-        // Rules were applied, or something was erased, for the first time meanwhile, and what was
-        // there may be gone: from the beginning, with what keeps it there.
-        None => {
-            clear(&partial)?;
-            copy_log(from, &partial)?.unwrap_or(0)
+    let mut attempts = 1;
+    let mut bytes = loop {
+        if let Some(bytes) = copy_log(from, &partial)? {
+            break bytes;
         }
+        if attempts == BACKUP_ATTEMPTS_MAX {
+            return Err(BackupError::Changing { path: from.to_owned() });
+        }
+        attempts += 1;
+        // From the beginning.
+        clear(&partial)?;
     };
     // Without it the folder is not a log.
     let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
@@ -115,7 +126,9 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
     Ok(bytes)
 }
 
-/// Copies runs and segments. `None` if the folder got its first catalogue meanwhile.
+/// Copies runs and segments. `None` if what is copied may lack something: rules were applied, or
+/// something was erased, for the first time meanwhile, and nothing kept there what was copied; or
+/// the newest segments were removed, as by a hub that is opened and cuts its copy.
 fn copy_log(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
     // While this is held, nothing is removed that the catalogue names.
     let guard = hold_off_removals(from)?;
@@ -140,7 +153,9 @@ fn copy_log(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
         }
     }
     let upto = catalogue.as_ref().map_or(Position::ZERO, |(_, catalogue)| catalogue.upto);
-    bytes += copy_segments(from, partial, upto)?;
+    let segments = list_segments(from, upto)?;
+    let Some(of_segments) = copy_segments(from, partial, &segments)? else { return Ok(None) };
+    bytes += of_segments;
     let is_first = catalogue.is_none() && from.join(CATALOGUE_FILE).exists();
     // The first erasure may have begun meanwhile, too.
     let is_first = is_first || (guard.is_none() && from.join(COPYING_FILE).exists());
@@ -180,17 +195,26 @@ fn clear(partial: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Copies the segments after `upto`. Returns their bytes.
-fn copy_segments(from: &Path, partial: &Path, upto: Position) -> Result<u64, BackupError> {
-    // They were listed after the catalogue was read.
+/// The first positions of the segments after `upto`, the newest first.
+fn list_segments(from: &Path, upto: Position) -> Result<Vec<Position>, BackupError> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(from).map_err(at(from))? {
         let name = entry.map_err(at(from))?.file_name();
         segments.extend(position_in(&name.to_string_lossy(), ".log").filter(|first| *first > upto));
     }
     segments.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(segments)
+}
+
+/// Copies segments, which were listed after the catalogue was read. Returns their bytes; `None` if
+/// one is gone, and not because it was too old.
+fn copy_segments(
+    from: &Path,
+    partial: &Path,
+    segments: &[Position],
+) -> Result<Option<u64>, BackupError> {
     let mut bytes = 0;
-    for (age, first) in segments.into_iter().enumerate() {
+    for (age, &first) in segments.iter().enumerate() {
         // A segment with an index is complete, so the index is looked for first.
         let index = index_name(first);
         match copy(&from.join(&index), &partial.join(&index)) {
@@ -205,14 +229,17 @@ fn copy_segments(from: &Path, partial: &Path, upto: Position) -> Result<u64, Bac
             if age < 2 { copy_backwards(&source, &target) } else { copy(&source, &target) };
         match copied {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Retention has dropped it, and drops in order: nothing older is left either.
+                // If retention has dropped it, nothing older is left either: it drops in order.
+                if segments[age + 1..].iter().any(|older| from.join(log_name(*older)).exists()) {
+                    return Ok(None);
+                }
                 let _ = fs::remove_file(partial.join(index_name(first)));
                 break;
             }
             copied => bytes += copied.map_err(at(&source))?,
         }
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
@@ -274,6 +301,25 @@ mod tests {
             assert_eq!(copy_backwards(&from, &to).unwrap(), content.len() as u64);
             assert!(fs::read(&to).unwrap() == content, "{bytes}");
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_newest_segment_that_is_gone_does_not_end_the_copy_before_the_older_ones() {
+        let folder = std::env::temp_dir().join(format!("tidings-gone-{}", std::process::id()));
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(&to).unwrap();
+        let listed = [30, 20, 10].map(Position::new);
+        let write = |n| fs::write(from.join(log_name(Position::new(n))), [7; 9]).unwrap();
+        write(10);
+        write(20);
+        // A hub has cut its copy.
+        assert_eq!(copy_segments(&from, &to, &listed).unwrap(), None);
+        // Retention has dropped the oldest.
+        write(30);
+        fs::remove_file(from.join(log_name(Position::new(10)))).unwrap();
+        assert_eq!(copy_segments(&from, &to, &listed).unwrap(), Some(18));
         fs::remove_dir_all(folder).unwrap();
     }
 

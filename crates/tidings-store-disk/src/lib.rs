@@ -105,7 +105,7 @@ pub use error::OpenError;
 pub use folder_lock::FolderLock;
 pub use random::RandomSource;
 pub use record::{decode_drafts, encode_draft};
-pub use restore::{RestoreError, Restored, restore};
+pub use restore::{RestoreError, Restored, restore, restore_without};
 pub use rule::{Promise, Rule};
 
 use crate::append::Writer;

@@ -186,3 +186,7 @@ pub const ERASE_REDO_BYTES: usize = 4 << 20;
 /// Time that an erasure waits until files that retention dropped are removed. At the edge: the
 /// erasure is answered that the disk does not take it, and its client asks again.
 pub const LEFTOVERS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Attempts to copy a log from which the newest segments are removed meanwhile. At the edge: the
+/// backup fails, and says so.
+pub const BACKUP_ATTEMPTS_MAX: usize = 3;

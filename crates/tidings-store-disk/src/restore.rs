@@ -19,9 +19,11 @@ use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tidings_hub::{Epoch, Position};
+use tidings_hub::{Epoch, Erase, Eraser as _, Log as _, Position};
 
+use crate::DiskStore;
 use crate::catalogue::CATALOGUE_FILE;
 use crate::config::DiskConfig;
 use crate::disk::{Disk, Folder};
@@ -99,6 +101,16 @@ pub struct Restored {
 ///
 /// [`RestoreError`].
 pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
+    restore_without(from, to, &[])
+}
+
+/// The same, without what `erased` says: for the backup of a copy in which that was still to be
+/// done.
+///
+/// # Errors
+///
+/// [`RestoreError`].
+pub fn restore_without(from: &Path, to: &Path, erased: &[Erase]) -> Result<Restored, RestoreError> {
     let former = read_name(from)?;
     see_that_nobody_writes(from)?;
     let was_there = to.exists();
@@ -107,13 +119,16 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
     }
     let (disk, lock) = open_folder(to, &RandomSource::default()).map_err(RestoreError::Log)?;
     let restored = fill(from, &former, &disk, to);
+    // Erasing opens the log.
+    drop(lock);
     let restored = restored.and_then(|restored| {
+        // Opening may have given it another name.
+        let epoch = erase_from(to, erased)?.unwrap_or(restored.epoch);
         give_to_the_owner(to)
             .map_err(|error| unwritten("give the files to the owner of", to, error))?;
-        Ok(restored)
+        Ok(Restored { epoch, ..restored })
     });
     if restored.is_err() {
-        drop(lock);
         for name in disk.names().unwrap_or_default() {
             let _ = disk.remove(&name);
         }
@@ -122,6 +137,25 @@ pub fn restore(from: &Path, to: &Path) -> Result<Restored, RestoreError> {
         }
     }
     restored
+}
+
+/// Erases records from the log in `to`. Returns its name, if there is something to be erased.
+fn erase_from(to: &Path, erased: &[Erase]) -> Result<Option<Epoch>, RestoreError> {
+    if erased.is_empty() {
+        return Ok(None);
+    }
+    // All of it is kept: what is too old, the hub drops.
+    let config = DiskConfig {
+        retention_bytes: u64::MAX,
+        retention_age: Duration::MAX,
+        ..DiskConfig::new(to)
+    };
+    let log = DiskStore::open(config).map_err(RestoreError::Log)?;
+    for one in erased {
+        log.erase(one, &|| true)
+            .map_err(|error| unwritten("erase events in", to, io::Error::other(error)))?;
+    }
+    Ok(Some(log.identity().epoch))
 }
 
 fn read_name(from: &Path) -> Result<LogName, RestoreError> {

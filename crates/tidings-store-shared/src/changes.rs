@@ -7,7 +7,7 @@
 //! only grew meanwhile.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 /// The name of the file.
@@ -30,4 +30,17 @@ impl Changing {
         file.write_all(format!("{number:016x}\n").as_bytes())?;
         Ok(Self { _locked: file })
     }
+}
+
+/// The number of the last change of the copy in `folder`, once that is done; empty if there was
+/// none.
+pub(crate) fn last(folder: &Path) -> io::Result<String> {
+    let mut file = match File::open(folder.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened?,
+    };
+    file.lock_shared()?;
+    let mut number = String::new();
+    file.read_to_string(&mut number)?;
+    Ok(number)
 }

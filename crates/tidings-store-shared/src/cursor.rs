@@ -15,7 +15,7 @@ use crate::limits::{CURSOR_BLOCKS, CURSOR_MARKS_MAX};
 use crate::whole_file;
 
 /// The name of the file.
-const FILE: &str = "cursor";
+pub(crate) const FILE: &str = "cursor";
 
 /// Blocks in the file after which it is rewritten.
 const FILE_BLOCKS_MAX: usize = 4 * CURSOR_BLOCKS + CURSOR_MARKS_MAX;

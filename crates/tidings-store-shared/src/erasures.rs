@@ -35,7 +35,7 @@ use crate::reader::{Reader, Unreadable};
 use crate::whole_file;
 
 /// The name of the file.
-const FILE: &str = "erasing";
+pub(crate) const FILE: &str = "erasing";
 
 /// An erasure of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,7 +274,8 @@ impl Erasures {
     }
 }
 
-fn load(folder: &Path) -> io::Result<Vec<Noted>> {
+/// Reads the list in `folder`.
+pub(crate) fn load(folder: &Path) -> io::Result<Vec<Noted>> {
     let bytes = match fs::read(folder.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read?,

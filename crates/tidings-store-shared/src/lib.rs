@@ -41,6 +41,7 @@
 //!
 //! Why so: `docs/decisions/0067-several-hubs-share-one-log.md`.
 
+mod backup;
 mod block;
 mod blocks;
 mod chain;
@@ -72,6 +73,7 @@ mod trim;
 mod whole_file;
 mod writer;
 
+pub use backup::{BackupError, backup, is_of_hub, restore};
 pub use block::{Block, Content, LostIds, Rename};
 pub use chain::{Chain, Misfit};
 pub use config::{Maxima, SharedConfig};

@@ -100,6 +100,10 @@ pub const ERASE_AGAIN: Duration = Duration::from_secs(1);
 /// carried out.
 pub const OPEN_ERASE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Attempts to copy the folder of a hub that changes its copy of the log meanwhile. At the edge:
+/// the backup fails, and says so.
+pub const BACKUP_ATTEMPTS_MAX: usize = 3;
+
 /// Attempts to settle a fork when the store is opened: each was overtaken by another hub. At the
 /// edge: opening fails, and the supervisor tries again.
 pub const SETTLE_ATTEMPTS_MAX: usize = 100;

@@ -2,9 +2,9 @@
 //! process.
 
 #[cfg(test)]
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-/// A mistake in how erasures are carried out.
+/// A mistake in how erasures are carried out, or in how a backup is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mistake {
     /// The cursor passes an erasure that is noted nowhere else.
@@ -19,6 +19,14 @@ pub(crate) enum Mistake {
     LostStays,
     /// A cache that lacks no record is taken for one that lacks no erasure.
     TailTrusted,
+    /// The cache is copied before the cursor.
+    CacheBeforeCursor,
+    /// The list of erasures is copied before the cursor.
+    ListBeforeCursor,
+    /// The name of the log is copied before the cursor.
+    OriginBeforeCursor,
+    /// It is not looked whether the hub changed its copy meanwhile.
+    ChangesUnseen,
 }
 
 impl Mistake {
@@ -33,15 +41,22 @@ impl Mistake {
 #[cfg(not(test))]
 pub(crate) const fn step() {}
 
+/// A place between two steps of a backup, where tests let a hub do something.
+#[cfg(not(test))]
+pub(crate) const fn between() {}
+
 #[cfg(test)]
 thread_local! {
     static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
     /// Number of places that are passed before the process is killed.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    /// What is done between two steps of a backup.
+    static BETWEEN: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
 }
 
 #[cfg(test)]
 impl Mistake {
+    /// Those of erasures.
     pub(crate) const ALL: [Self; 6] = [
         Self::CursorFirst,
         Self::ListFirst,
@@ -49,6 +64,13 @@ impl Mistake {
         Self::NoEnd,
         Self::LostStays,
         Self::TailTrusted,
+    ];
+
+    pub(crate) const OF_BACKUPS: [Self; 4] = [
+        Self::CacheBeforeCursor,
+        Self::ListBeforeCursor,
+        Self::OriginBeforeCursor,
+        Self::ChangesUnseen,
     ];
 
     pub(crate) fn is_planted(self) -> bool {
@@ -87,5 +109,26 @@ pub(crate) fn step() {
             std::panic::resume_unwind(Box::new(Killed));
         }
         left => LEFT.set(left.map(|left| left - 1)),
+    }
+}
+
+/// Does this between the steps of backups in this thread, for as long as the answer is held.
+#[cfg(test)]
+pub(crate) fn do_between(act: impl FnMut() + 'static) -> impl Drop {
+    struct Between;
+    impl Drop for Between {
+        fn drop(&mut self) {
+            BETWEEN.set(None);
+        }
+    }
+    BETWEEN.set(Some(Box::new(act)));
+    Between
+}
+
+#[cfg(test)]
+pub(crate) fn between() {
+    if let Some(mut act) = BETWEEN.take() {
+        act();
+        BETWEEN.set(Some(act));
     }
 }

@@ -29,6 +29,9 @@ use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE, SETTLE_ATTEMPTS_MAX};
 use crate::origin::Origin;
 
+/// The folder of the cache, in that of the hub.
+pub(crate) const CACHE: &str = "log";
+
 /// What opening a store works on.
 pub(crate) struct Opening<'a> {
     pub(crate) config: &'a SharedConfig,
@@ -56,7 +59,7 @@ fn incomplete(folder: &Path) -> PathBuf {
     folder.join("incomplete")
 }
 
-fn is_incomplete(folder: &Path) -> bool {
+pub(crate) fn is_incomplete(folder: &Path) -> bool {
     incomplete(folder).exists()
 }
 
@@ -449,7 +452,7 @@ impl Opening<'_> {
     }
 
     fn cache_path(&self) -> PathBuf {
-        self.config.path.join("log")
+        self.config.path.join(CACHE)
     }
 
     fn cache_config(&self) -> DiskConfig {

@@ -171,7 +171,10 @@ Copy the log of a hub, which may be in use
 
 The copy holds every event that was acknowledged before the backup began. It is called \
 `COPY.partial` until it is complete, so COPY itself is never partial. `tidings restore` turns it \
-into a log again.";
+into a log again.
+
+Of one of several hubs on a shared log, the copy is what another hub on that log can start with: \
+put it in the place of its data folder.";
 
 const BACKUP_EXAMPLES: &str = "\
 Examples:

@@ -8,6 +8,7 @@
 mod acme;
 mod client_commands;
 mod cluster;
+mod cluster_backup;
 mod cluster_erase;
 mod cluster_wills;
 mod crash;

@@ -3,7 +3,7 @@
 
 use crate::world;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -87,6 +87,21 @@ impl Nats {
 
     fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Drops the blocks of the stream before this one, as hubs do.
+    pub(crate) fn drop_before(&self, block: u64) {
+        let mut server = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let request = format!("{{\"seq\":{block}}}");
+        let length = request.len();
+        let lines = format!(
+            "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\n\
+             PUB $JS.API.STREAM.PURGE.tidings answer {length}\r\n{request}\r\n"
+        );
+        server.write_all(lines.as_bytes()).unwrap();
+        let mut lines = io::BufReader::new(server).lines().map_while(Result::ok);
+        let answer = lines.find(|line| line.contains("purge_response")).unwrap();
+        assert!(answer.contains("\"success\":true"), "{answer}");
     }
 
     /// A command that starts a hub with its data in the folder `data`.

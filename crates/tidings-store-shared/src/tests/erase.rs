@@ -358,7 +358,7 @@ fn put_back_cache() -> Verdict {
     if there == [2] { Ok(()) } else { Err(format!("there is {there:?}")) }
 }
 
-fn killable<T>(act: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn killable<T>(act: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(act)) {
         Ok(done) => Some(done),
         Err(payload) if payload.is::<Killed>() => None,
@@ -366,7 +366,7 @@ fn killable<T>(act: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-fn name(topic: u64) -> Topic {
+pub(super) fn name(topic: u64) -> Topic {
     Topic::new(format!("users/{topic}")).unwrap()
 }
 
@@ -374,7 +374,7 @@ fn key_name(key: u64) -> Key {
     Key::new(&format!("key-{key}-")).unwrap()
 }
 
-fn event(n: u64, topic: u64, key: Option<u64>) -> Draft {
+pub(super) fn event(n: u64, topic: u64, key: Option<u64>) -> Draft {
     Draft {
         id: EventId::new(format!("ident-{n}-")).ok(),
         once: true,
@@ -395,7 +395,7 @@ fn erase(store: &SharedStore, topic: u64, what: Erasing, upto: Position) {
 }
 
 /// The numbers of the events that can be read.
-fn numbers(store: &SharedStore) -> Vec<u64> {
+pub(super) fn numbers(store: &SharedStore) -> Vec<u64> {
     let page = store.read(&ReadQuery::everything()).unwrap();
     let data = page.records.iter().filter_map(|record| record.data.strip_prefix("payload-"));
     data.map(|data| data.split_once('-').unwrap().0.parse().unwrap()).collect()
@@ -418,7 +418,7 @@ pub(super) fn copy(from: &Path, to: &Path) {
 }
 
 /// What is in all files of a folder.
-fn all_bytes(folder: &Path) -> Vec<u8> {
+pub(super) fn all_bytes(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

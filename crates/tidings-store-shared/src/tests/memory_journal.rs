@@ -40,6 +40,18 @@ impl MemoryJournal {
         self.0.lock().unwrap().as_ref().map_or(0, |stream| stream.dropped)
     }
 
+    /// Number of blocks up to the newest one that is neither of events nor without content.
+    pub(super) fn special(&self) -> usize {
+        let stream = self.0.lock().unwrap();
+        let blocks = stream.as_ref().map_or(&[][..], |stream| &stream.blocks);
+        let is_plain = |bytes: &Bytes| {
+            let content = Block::decode(bytes).unwrap().content;
+            matches!(content, Content::Events(_) | Content::Barrier)
+        };
+        // The first block names the log.
+        blocks.iter().rposition(|bytes| !is_plain(bytes)).map_or(1, |place| place + 1)
+    }
+
     /// Number of erasures.
     pub(super) fn erasures(&self) -> usize {
         let stream = self.0.lock().unwrap();

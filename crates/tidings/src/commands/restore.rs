@@ -46,7 +46,14 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode, CliError> {
 }
 
 fn restore(args: &RestoreArgs) -> Result<Restored, CliError> {
-    tidings_store_disk::restore(&args.from, &args.data).map_err(|error| {
+    #[cfg(feature = "nats")]
+    let restored = match tidings_store_shared::is_of_hub(&args.from) {
+        true => tidings_store_shared::restore(&args.from, &args.data),
+        false => tidings_store_disk::restore(&args.from, &args.data),
+    };
+    #[cfg(not(feature = "nats"))]
+    let restored = tidings_store_disk::restore(&args.from, &args.data);
+    restored.map_err(|error| {
         let hint = match &error {
             RestoreError::NoLog { .. } => "give the folder that `tidings backup` made",
             RestoreError::InUse { .. } => "`tidings backup` makes a copy of a log that is in use",
