@@ -134,9 +134,9 @@ pub const PIECES_HELD_BYTES: usize = 4 << 20;
 /// Records read at once when the slots of a log are looked up in the log itself.
 pub const SLOTS_READ_RECORDS: usize = 4096;
 
-/// Notes of such records that are held when a log is opened, until the table takes them in: 4 MiB,
+/// Notes of such records that are held when a log is opened, until the table takes them in: 1 MiB,
 /// and as many that it is taking in. At the edge: it takes them in, and the next ones follow.
-pub const SLOTS_NOTES_MAX: usize = 131_072;
+pub const SLOTS_NOTES_MAX: usize = 32_768;
 
 /// Bytes of a half-sent event of a state that are kept for a subscriber whose sink is full. At the
 /// edge: they are read again, and if the event is superseded by then, the connection is closed and
