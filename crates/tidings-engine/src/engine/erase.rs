@@ -111,7 +111,7 @@ impl Engine {
         drop(under_way);
         let engine = self.clone();
         tokio::spawn(async move {
-            let outcome = engine.carry_out_by_the_whole_log(&asked.0, &asked.1).await;
+            let outcome = engine.carry_out(&asked.0, &asked.1).await;
             if let Ok(events) = outcome {
                 engine.inner.counters.erased(events);
             }
@@ -122,57 +122,65 @@ impl Engine {
         Ok(Erasure { outcome })
     }
 
-    /// Carries out an erasure. The copy of a shared log may lack events of other hubs that are
-    /// older than the request, so the copy first gets all that the log had then.
-    async fn carry_out_by_the_whole_log(
-        &self,
-        topic: &Topic,
-        target: &EraseTarget,
-    ) -> Result<u64, EraseFailure> {
-        if self.has_shared_log() && self.proved_head(Instant::now()).await.is_none() {
-            return Err(EraseFailure::Store(EraseError::GivenUp));
-        }
-        self.carry_out(topic, target).await
-    }
-
     async fn carry_out(&self, topic: &Topic, target: &EraseTarget) -> Result<u64, EraseFailure> {
         match target {
             EraseTarget::Topic => self.erase_topic(topic).await,
             EraseTarget::Key(key) => self.erase_key(topic, key).await,
-            EraseTarget::Id(id) => {
-                // A publisher may have used its id several times.
-                let mut events = 0;
-                loop {
-                    match self.erase_one(topic, id, events == 0).await {
-                        Ok(0) => return Ok(events),
-                        Ok(more) => events += more,
-                        Err(EraseFailure::Unknown) if events > 0 => return Ok(events),
-                        Err(failure) => return Err(failure),
-                    }
+            EraseTarget::Id(id) => match self.erase_id(topic, id).await {
+                Err(EraseFailure::Unknown) if self.has_shared_log() => {
+                    self.get_whole_log().await?;
+                    self.erase_id(topic, id).await
                 }
-            }
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// Has the copy of a shared log follow all that the log has. It may lack what other hubs
+    /// appended before the request, so without that it does not count that it has nothing.
+    async fn get_whole_log(&self) -> Result<(), EraseFailure> {
+        match self.proved_head(Instant::now()).await {
+            Some(_) => Ok(()),
+            None => Err(EraseFailure::Store(EraseError::GivenUp)),
         }
     }
 
     async fn erase_topic(&self, topic: &Topic) -> Result<u64, EraseFailure> {
+        let mut erased = self.erased_upto(topic).await;
+        if !matches!(erased, Ok(None)) && self.has_shared_log() {
+            self.get_whole_log().await?;
+            erased = self.erased_upto(topic).await;
+        }
+        let upto = match erased? {
+            // An erasure that was interrupted may have left something in files.
+            Some(upto) => upto,
+            None => {
+                let erasure = Draft { kind: Kind::Erasure, ..Draft::new(topic.clone(), "") };
+                self.append_one(erasure).await?.previous()
+            }
+        };
+        self.erase_in_store(topic, Erasing::All, upto).await
+    }
+
+    /// Position up to which all of the topic was erased, if there is nothing after that.
+    async fn erased_upto(&self, topic: &Topic) -> Result<Option<Position>, EraseFailure> {
         let known = self.topic(topic.clone()).await?.ok_or(EraseFailure::Unknown)?;
         let last = self.record_at(known.last).await?;
         let is_erased = known.records == 1 && last.is_some_and(|one| one.kind == Kind::Erasure);
-        let upto = if is_erased {
-            known.last.previous()
-        } else {
-            let erasure = Draft { kind: Kind::Erasure, ..Draft::new(topic.clone(), "") };
-            self.append_one(erasure).await?.previous()
-        };
-        // An erasure that was interrupted may have left something in files.
-        self.erase_in_store(topic, Erasing::All, upto).await
+        Ok(is_erased.then(|| known.last.previous()))
     }
 
     async fn erase_key(&self, topic: &Topic, key: &Key) -> Result<u64, EraseFailure> {
         // Where the key has no value, one that is published from now on stays: no removal is before
         // it that its subscribers would get.
-        let before = self.inner.store.bounds().head;
-        let upto = self.remove(topic, key, None).await?.unwrap_or(before);
+        let mut before = self.inner.store.bounds().head;
+        let mut removal = self.remove(topic, key, None).await?;
+        if removal.is_none() && self.has_shared_log() {
+            self.get_whole_log().await?;
+            before = self.inner.store.bounds().head;
+            removal = self.remove(topic, key, None).await?;
+        }
+        let upto = removal.unwrap_or(before);
         let events = self.erase_in_store(topic, Erasing::Key(key.clone()), upto).await?;
         let mark = erased_key(topic, key);
         let notes = [Matcher::Exact(Topic::of_notes())];
@@ -181,6 +189,19 @@ impl Engine {
             return Err(EraseFailure::Unknown);
         }
         Ok(events)
+    }
+
+    /// Erases the events with this id: a publisher may have used its id several times.
+    async fn erase_id(&self, topic: &Topic, id: &EventId) -> Result<u64, EraseFailure> {
+        let mut events = 0;
+        loop {
+            match self.erase_one(topic, id, events == 0).await {
+                Ok(0) => return Ok(events),
+                Ok(more) => events += more,
+                Err(EraseFailure::Unknown) if events > 0 => return Ok(events),
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     /// Erases an event with this id. The `first` time, an event of a shared log that was erased
