@@ -45,7 +45,7 @@ pub enum BackupError {
         /// The existing file or folder.
         path: PathBuf,
     },
-    /// The newest segments were removed meanwhile, again and again.
+    /// Files that were being copied were removed, again and again.
     Changing {
         /// The folder.
         path: PathBuf,
@@ -65,7 +65,7 @@ impl fmt::Display for BackupError {
             Self::NoLog { path } => write!(f, "there is no log in {}", path.display()),
             Self::Exists { path } => write!(f, "{} already exists", path.display()),
             Self::Changing { path } => {
-                write!(f, "the newest events in {} were removed meanwhile", path.display())
+                write!(f, "files in {} were removed while they were copied", path.display())
             }
             Self::Io { path, .. } => write!(f, "cannot copy {}", path.display()),
         }
@@ -88,6 +88,21 @@ impl std::error::Error for BackupError {
 ///
 /// [`BackupError`]; the part copied so far stays there, unfinished.
 pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
+    for _ in 0..BACKUP_ATTEMPTS_MAX {
+        if let Some(bytes) = try_backup(from, to)? {
+            return Ok(bytes);
+        }
+    }
+    Err(BackupError::Changing { path: from.to_owned() })
+}
+
+/// The same, once. `None` if what was copied may lack something, because of what the hub did
+/// meanwhile for the first time, or when it was opened; then nothing of it is there.
+///
+/// # Errors
+///
+/// As for [`backup`].
+pub fn try_backup(from: &Path, to: &Path) -> Result<Option<u64>, BackupError> {
     let names = fs::read_dir(from).map_err(at(from))?.map(|entry| {
         let name = entry.map_err(at(from))?.file_name();
         Ok(name.to_string_lossy().into_owned())
@@ -105,25 +120,16 @@ pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
         }
     }
     crate::recovery::make_folder(&partial).map_err(at(&partial))?;
-
-    let mut attempts = 1;
-    let mut bytes = loop {
-        if let Some(bytes) = copy_log(from, &partial)? {
-            break bytes;
-        }
-        if attempts == BACKUP_ATTEMPTS_MAX {
-            return Err(BackupError::Changing { path: from.to_owned() });
-        }
-        attempts += 1;
-        // From the beginning.
-        clear(&partial)?;
+    let Some(mut bytes) = copy_log(from, &partial)? else {
+        fs::remove_dir_all(&partial).map_err(at(&partial))?;
+        return Ok(None);
     };
     // Without it the folder is not a log.
     let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
     bytes += copy(&source, &target).map_err(at(&source))?;
     let synced = File::open(&partial).and_then(|folder| folder.sync_all());
     synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// Copies runs and segments. `None` if what is copied may lack something: rules were applied, or
@@ -184,15 +190,6 @@ fn hold_off_removals(from: &Path) -> Result<Option<File>, BackupError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at(&path)(error)),
     }
-}
-
-/// Removes everything from the unfinished copy.
-fn clear(partial: &Path) -> Result<(), BackupError> {
-    for entry in fs::read_dir(partial).map_err(at(partial))? {
-        let path = entry.map_err(at(partial))?.path();
-        fs::remove_file(&path).map_err(at(&path))?;
-    }
-    Ok(())
 }
 
 /// The first positions of the segments after `upto`, the newest first.

@@ -187,6 +187,6 @@ pub const ERASE_REDO_BYTES: usize = 4 << 20;
 /// erasure is answered that the disk does not take it, and its client asks again.
 pub const LEFTOVERS_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Attempts to copy a log from which the newest segments are removed meanwhile. At the edge: the
-/// backup fails, and says so.
+/// Attempts to copy a log of which files are removed while they are copied. At the edge: the backup
+/// fails, and says so.
 pub const BACKUP_ATTEMPTS_MAX: usize = 3;

@@ -202,8 +202,10 @@ fn copy(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
             Part::Fetching => continue,
             Part::Cache => {
                 make_private_folder(partial).map_err(at(partial))?;
-                match tidings_store_disk::backup(&from.join(CACHE), &partial.join(CACHE)) {
-                    Ok(copied) => bytes += copied,
+                // Once: a later cache could have rules applied up to behind the cursor.
+                match tidings_store_disk::try_backup(&from.join(CACHE), &partial.join(CACHE)) {
+                    Ok(Some(copied)) => bytes += copied,
+                    Ok(None) => return Ok(None),
                     // It was replaced, perhaps.
                     Err(_) if last_change()? != before => return Ok(None),
                     Err(source) => return Err(BackupError::Cache { source }),

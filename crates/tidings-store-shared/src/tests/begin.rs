@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use tidings_hub::{Draft, Log as _, Matcher, Position, ReadQuery, Timestamp, Topic};
-use tidings_store_disk::{DiskConfig, Promise, Rule};
+use tidings_store_disk::{DiskConfig, DiskStore, Promise, Rule};
 
 use super::erase::copy;
 use super::memory_journal::MemoryJournal;
@@ -94,6 +94,35 @@ fn a_refused_start_of_a_hub_whose_copy_parted_from_all_that_the_log_has_changes_
     assert_eq!(data(&world.open_with_gaps("two").unwrap()), ["8", "9"]);
 }
 
+#[test]
+fn a_refused_start_of_a_hub_whose_copy_cannot_be_cut_leaves_what_it_keeps() {
+    let world = World::new();
+    let one = world.open("one").unwrap();
+    publish(&one, 1..=300);
+    // Two rounds: what the first one sees settled, the second one sorts.
+    for time in [1, 2, 3].map(|n| n * 100_000_000) {
+        one.follow(&mut world.journal.clone());
+        one.retain(Timestamp::from_millis(time)).unwrap();
+        one.wait_for_background();
+        one.keep();
+    }
+    assert!(one.sorted_upto() > Position::new(150));
+    world.journal.drop_oldest(20);
+    world.journal.lose_after(150);
+    one.follow(&mut world.journal.clone());
+    assert!(one.halt().is_some());
+    drop(one);
+    for _ in 0..2 {
+        assert!(matches!(world.open("one"), Err(OpenError::BeginningLost { .. })));
+    }
+    // The operator can get at it.
+    let alone = world.path("alone");
+    tidings_store_disk::restore(&world.path("one/log"), &alone).unwrap();
+    let log = DiskStore::open(DiskConfig::new(alone)).unwrap();
+    let page = log.read(&ReadQuery::one(Position::new(7))).unwrap();
+    assert_eq!(&*page.records[0].data, "7");
+}
+
 /// A log, and folders for hubs.
 struct World {
     journal: MemoryJournal,
@@ -119,7 +148,13 @@ impl World {
         };
         SharedConfig {
             create: true,
-            cache: DiskConfig { rules: vec![rule], ..DiskConfig::new("") },
+            trim_interval: Duration::ZERO,
+            cache: DiskConfig {
+                rules: vec![rule],
+                segment_bytes: Some(2 << 10),
+                hot_bytes: Some(4 << 10),
+                ..DiskConfig::new("")
+            },
             ..SharedConfig::new(self.path(hub))
         }
     }
