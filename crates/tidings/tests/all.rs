@@ -10,6 +10,7 @@ mod client_commands;
 mod cluster;
 mod cluster_backup;
 mod cluster_erase;
+mod cluster_rules;
 mod cluster_wills;
 mod crash;
 mod crash_erase;
