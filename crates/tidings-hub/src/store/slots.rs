@@ -374,7 +374,12 @@ impl Slots {
                     bytes_max: usize::MAX,
                 })?;
                 after = page.reached;
-                self.note(&page.records);
+                // Of a key whose newest record was dropped, an older one can be left.
+                let without_key = page.records.iter().filter(|record| record.key.is_none());
+                let mut held = self.write();
+                for note in without_key.filter_map(|record| self.note_of(record)) {
+                    held.apply(&note);
+                }
             }
             let slot = self.hash(topic.as_str(), NO_KEY, "");
             if self.read().newest.get(&slot).is_some() {

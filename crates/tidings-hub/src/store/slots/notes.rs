@@ -287,6 +287,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_up_after_an_erasure_brings_no_older_value_of_a_key_back() {
+        let epoch = Epoch::parse("k7q2ma").expect("a valid epoch");
+        let store = MemoryStore::new(epoch, 1 << 30, Duration::from_secs(60));
+        let topic = Topic::new("t").expect("a topic");
+        let key = Key::new("k").expect("a key");
+        for key in [None, Some(key.clone()), Some(key.clone()), None] {
+            let draft = Draft { key, ..Draft::new(topic.clone(), "x") };
+            store.append(vec![draft], Timestamp::default()).expect("memory takes everything");
+        }
+        let slots = store.slots();
+        slots.complete(&store).expect("memory can be read");
+        let one = |position| {
+            let query = crate::ReadQuery::one(Position::new(position));
+            store.read(&query).expect("memory can be read").records.remove(0)
+        };
+        // A rule can drop what stands for a key and keep an older record, whose time is not over.
+        slots.forget(&one(3));
+        slots.forget(&one(4));
+        slots.renew(&store, &topic).expect("memory can be read");
+        assert_eq!(slots.newest(&topic, &key), None);
+        // The newest is still in this log; otherwise the one before would stand for the topic.
+        let slot = slots.slot_of(&one(4)).expect("it has a slot");
+        assert!(slots.stands(slot, Position::new(4)), "what has no key is looked up");
+    }
+
+    #[test]
     fn a_table_takes_in_the_same_however_many_notes_come_at_once() {
         let store = store();
         let at_once = Slots::default();
