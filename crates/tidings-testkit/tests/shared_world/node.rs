@@ -119,6 +119,8 @@ impl Node {
     /// Loses everything on its disk.
     pub(crate) fn wipe(&mut self) {
         self.stop();
+        // If it does not start at once, it has no copy when it does.
+        self.newest = 0;
         let _ = fs::remove_dir_all(&self.folder);
         if let Some(naive) = &mut self.naive {
             naive.forget();
