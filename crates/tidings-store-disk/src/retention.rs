@@ -63,10 +63,7 @@ impl Writer {
 
 /// The oldest segment, if `is_over` says of it that it is to be dropped, and it does not have the
 /// newest record.
-fn next_to_drop(
-    state: &State,
-    is_over: impl Fn(&State, &Sealed) -> bool,
-) -> Option<&Arc<Sealed>> {
+fn next_to_drop(state: &State, is_over: impl Fn(&State, &Sealed) -> bool) -> Option<&Arc<Sealed>> {
     let is_last = state.sealed.len() == 1 && state.active.index.records() == 0;
     state.sealed.front().filter(|oldest| !is_last && is_over(state, oldest))
 }

@@ -19,6 +19,7 @@ mod opened_slots;
 mod reloads;
 mod rules;
 mod states;
+mod superseded;
 mod turns;
 
 use std::collections::BTreeMap;

@@ -114,8 +114,12 @@ impl Choice {
         let policy = self.policies[lane];
         let has_state = policy.promise == Some(Promise::State);
         let is_over = record.is_over(time, self.now);
-        // In a state, what it superseded must not stand for its slot again.
-        if is_over && !(has_state && stands && self.mode == Mode::ByPolicy) {
+        // What it superseded must not stand for its slot again, and may stay for as long.
+        let stands_for_slot = || {
+            let slot = shared.slots.slot_of(record).filter(|_| policy.promise.is_none());
+            stands || slot.is_some_and(|slot| shared.slots.stands(slot, position))
+        };
+        if is_over && !(self.mode == Mode::ByPolicy && stands_for_slot()) {
             return Ok(Verdict::IsOver);
         }
         let has_slot = || shared.slots.slot_of(record).is_some();

@@ -121,7 +121,8 @@ impl Finder<'_> {
                 ..OfFile::default()
             };
             for (number, record) in records.iter().enumerate().rev() {
-                let Held { is_promised, stands } = seen.judge(record);
+                let place = Place { file: promised.files.len(), number };
+                let Held { is_promised, stands } = seen.judge(record, place);
                 let (word, bit) = (number / 64, 1 << (number % 64));
                 if stands {
                     found.standing[word] |= bit;
@@ -135,6 +136,9 @@ impl Finder<'_> {
             }
             promised.files.push(found);
         }
+        for Place { file, number } in seen.needed {
+            promised.files[file].promised[number / 64] |= 1 << (number % 64);
+        }
         promised.files.reverse();
         Ok(promised)
     }
@@ -146,11 +150,8 @@ impl Finder<'_> {
         let counts = head.kind.is_event()
             && (head.ttl_s.is_none() || Mistake::TimeToLiveCounts.is_planted())
             && !is_end(head);
-        let is_state = policy.promise == Some(Promise::State);
-        let slot = match is_state || (head.key.is_some() && !self.fronts[lane]) {
-            true => self.slots.slot_of(head),
-            false => None,
-        };
+        let matters = policy.promise.is_some() || (head.key.is_some() && !self.fronts[lane]);
+        let slot = if matters { self.slots.slot_of(head) } else { None };
         let topic = policy.promise.map_or(0, |_| seen.number_of(&head.topic));
         Seeing {
             promise: policy.promise,
@@ -195,6 +196,19 @@ struct Seen {
     counts: Vec<(u32, bool)>,
     /// Each with whether the next older record is a part of the value.
     slots: HashMap<SlotHash, bool, RandomState>,
+    /// Records that stand for their slots although their time to live is over. They do not count
+    /// among the last ones.
+    over: HashMap<SlotHash, Place, RandomState>,
+    /// Those of them that have to stay, because one that they superseded does.
+    needed: Vec<Place>,
+}
+
+/// Where a record is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Number of its file, counted from the newest.
+    file: usize,
+    number: usize,
 }
 
 impl Seen {
@@ -210,7 +224,7 @@ impl Seen {
 
     /// What the record before those seen is. The end of a topic stays as long as it is the last:
     /// without it the topic would go on.
-    fn judge(&mut self, record: &Seeing) -> Held {
+    fn judge(&mut self, record: &Seeing, place: Place) -> Held {
         let stands = record.slot.is_some_and(|slot| self.stands(slot, record.continues));
         let Some(promise) = record.promise else {
             return Held { is_promised: false, stands };
@@ -225,6 +239,13 @@ impl Seen {
             }
             Promise::State => stands && record.lasts,
         };
+        if let (Promise::Last(_), Some(slot)) = (promise, record.slot) {
+            if stands && !record.lasts {
+                self.over.insert(slot, place);
+            } else if is_promised {
+                self.needed.extend(self.over.remove(&slot));
+            }
+        }
         Held { is_promised: is_promised || (is_newest && record.ends), stands }
     }
 
