@@ -79,7 +79,7 @@ impl Eraser for DiskStore {
     fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
         let mut unheard = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut erased = Erased::default();
-        match self.erase_into(&mut erased, what, go_on) {
+        match self.erase_into(&mut erased, &unheard, what, go_on) {
             Ok(()) => {
                 unheard.tell(&mut erased, what.upto);
                 Ok(erased)
@@ -97,6 +97,7 @@ impl DiskStore {
     fn erase_into(
         &self,
         erased: &mut Erased,
+        unheard: &Unheard,
         what: &Erase,
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), EraseError> {
@@ -120,6 +121,9 @@ impl DiskStore {
         // If it failed, some of it may be done, and the same request does not find that again.
         shared.recount_erased(&erased.topics);
         outcome?;
+        let mut all = erased.clone();
+        all.topics.extend(unheard.topics.iter().cloned());
+        shared.slots.renew(self, &all)?;
         let patience = Instant::now() + LEFTOVERS_PATIENCE;
         while shared.remove_leftovers().map_err(stored)? {
             if Instant::now() > patience {
@@ -127,9 +131,6 @@ impl DiskStore {
                 return Err(stored(Fault::io("clean up", &shared.config.path, error)));
             }
             wait(go_on)?;
-        }
-        if what.what != Erasing::All {
-            shared.slots.renew(self, &what.topic)?;
         }
         Ok(())
     }

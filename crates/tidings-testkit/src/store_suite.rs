@@ -35,6 +35,7 @@ pub use random::Dice;
 pub use slots::{
     a_record_dropped_while_the_table_is_made_does_not_come_back,
     a_record_erased_while_the_table_is_made_does_not_come_back,
+    the_event_before_one_that_was_erased_under_another_topic_stands,
     the_table_of_newest_records_is_never_ahead_of_the_log_or_behind,
     the_table_of_newest_records_knows_of_losses_before_readers_do,
 };
@@ -103,6 +104,7 @@ macro_rules! store_suite {
                 the_table_of_newest_records_knows_of_losses_before_readers_do,
                 a_record_dropped_while_the_table_is_made_does_not_come_back,
                 a_record_erased_while_the_table_is_made_does_not_come_back,
+                the_event_before_one_that_was_erased_under_another_topic_stands,
                 retention_by_bytes_drops_the_oldest,
                 retention_by_age_drops_the_old,
                 the_newest_record_always_stays,

@@ -167,9 +167,7 @@ impl Eraser for MemoryStore {
             }
         }
         drop(log);
-        if what.what != Erasing::All {
-            self.slots.renew(self, &what.topic)?;
-        }
+        self.slots.renew(self, &erased)?;
         Ok(erased)
     }
 }

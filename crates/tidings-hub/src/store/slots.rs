@@ -47,7 +47,7 @@ use crate::position::Position;
 use crate::record::Record;
 use crate::topic::Topic;
 
-use super::{Log, ReadQuery};
+use super::{Erased, Log, ReadQuery};
 
 use held::{Held, count};
 use packed::Packed;
@@ -346,16 +346,29 @@ impl Slots {
             || held.growing.get(&slot).is_some_and(|value| value.first <= position)
     }
 
-    /// Looks up what stands for the slots of `topic` that are not keys, after records of it were
-    /// erased. Beside it, nothing may go from the middle of the log.
+    /// Looks up what stands for the slots that are not keys, of all topics that had records which
+    /// were `erased`. Beside it, nothing may go from the middle of the log.
     ///
     /// # Errors
     ///
     /// [`ReadError`] if the store cannot be read.
-    pub fn renew(&self, store: &dyn Log, topic: &Topic) -> Result<(), ReadError> {
+    pub fn renew(&self, store: &dyn Log, erased: &Erased) -> Result<(), ReadError> {
         if !self.read().keeps_all {
             return Ok(());
         }
+        if let Some(few) = erased.few_topics() {
+            return few.iter().try_for_each(|topic| self.renew_topic(store, topic));
+        }
+        let mut after = None;
+        loop {
+            let page = store.catalog().topics("", after.as_ref(), SLOTS_READ_RECORDS)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.topic.clone());
+            page.iter().try_for_each(|state| self.renew_topic(store, &state.topic))?;
+        }
+    }
+
+    fn renew_topic(&self, store: &dyn Log, topic: &Topic) -> Result<(), ReadError> {
         let interest = Interest::new(vec![Matcher::Exact(topic.clone())], vec![Matcher::All]);
         let upto = store.bounds().head;
         // Nearly always one of the newest stands for them.

@@ -72,6 +72,27 @@ pub fn a_record_erased_while_the_table_is_made_does_not_come_back(stores: &dyn S
     assert!(slots.stands(slot, older.position()), "the older event stands for its topic");
 }
 
+/// An event that was erased under another of its topics no longer stands for its own: the one before
+/// it does.
+pub fn the_event_before_one_that_was_erased_under_another_topic_stands(stores: &dyn Stores) {
+    let store = stores.fresh(Retention::ALL);
+    let Some(eraser) = store.eraser() else { return };
+    let also_on =
+        |on: &str, other: &str| Draft { alternates: vec![topic(other)], ..draft(on, "x") };
+    append(&*store, vec![draft("a", "older"), also_on("a", "all"), draft("b", "older")]);
+    append(&*store, vec![also_on("b", "one")]);
+    store.slots().complete(&*store).expect("the log can be read");
+    let erase = |on: &str, what| Erase { topic: topic(on), what, upto: Position::new(4) };
+    for erase in [erase("all", Erasing::All), erase("one", Erasing::At(vec![Position::new(4)]))] {
+        assert_eq!(eraser.erase(&erase, &|| true).expect("erased").events, 1);
+    }
+    for position in [1, 3].map(Position::new) {
+        let older = read(&*store, ReadQuery::one(position)).records.remove(0);
+        let slot = store.slots().slot_of(&older).expect("it has a slot");
+        assert!(store.slots().stands(slot, position), "{position} stands for its topic");
+    }
+}
+
 /// What was read for the table and is dropped before the table has it does not stand for its slot.
 pub fn a_record_dropped_while_the_table_is_made_does_not_come_back(stores: &dyn Stores) {
     const RECORDS: u64 = 4_000;

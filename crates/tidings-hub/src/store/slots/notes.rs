@@ -305,7 +305,7 @@ mod tests {
         // A rule can drop what stands for a key and keep an older record, whose time is not over.
         slots.forget(&one(3));
         slots.forget(&one(4));
-        slots.renew(&store, &topic).expect("memory can be read");
+        slots.renew_topic(&store, &topic).expect("memory can be read");
         assert_eq!(slots.newest(&topic, &key), None);
         // The newest is still in this log; otherwise the one before would stand for the topic.
         let slot = slots.slot_of(&one(4)).expect("it has a slot");
