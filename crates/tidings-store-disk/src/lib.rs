@@ -105,6 +105,7 @@ pub use error::OpenError;
 pub use folder_lock::FolderLock;
 pub use random::RandomSource;
 pub use record::{decode_drafts, encode_draft};
+pub use recovery::make_folder;
 pub use restore::{RestoreError, Restored, restore, restore_without};
 pub use rule::{Promise, Rule};
 

@@ -78,8 +78,12 @@ pub(crate) fn open_folder(
     }
 }
 
-/// Creates a folder that only its owner can read: events can be private.
-pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+/// Creates a folder, and those in which it is, that only its owner can read: events can be private.
+///
+/// # Errors
+///
+/// If it cannot be created. That it is there already is no error.
+pub fn make_folder(path: &Path) -> io::Result<()> {
     let mut folder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);

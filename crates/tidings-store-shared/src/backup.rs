@@ -23,11 +23,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use tidings_store_disk::{OpenError, RestoreError, Restored};
+use tidings_store_disk::{OpenError, RestoreError, Restored, make_folder};
 
 use crate::changes;
 use crate::limits::BACKUP_ATTEMPTS_MAX;
@@ -201,7 +201,7 @@ fn copy(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
             Part::Fetching if is_incomplete(from) => return Err(incomplete()),
             Part::Fetching => continue,
             Part::Cache => {
-                make_private_folder(partial).map_err(at(partial))?;
+                make_folder(partial).map_err(at(partial))?;
                 // Once: a later cache could have rules applied up to behind the cursor.
                 match tidings_store_disk::try_backup(&from.join(CACHE), &partial.join(CACHE)) {
                     Ok(Some(copied)) => bytes += copied,
@@ -236,14 +236,6 @@ fn copy(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
         bytes += content.len() as u64;
     }
     Ok(Some(bytes))
-}
-
-/// Creates a folder that only its owner can read: events can be private.
-fn make_private_folder(path: &Path) -> io::Result<()> {
-    let mut folder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(path)
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {

@@ -307,7 +307,7 @@ impl Slots {
         self.write().purge(position);
     }
 
-    /// `record` is about to go: it is erased. See [the module](self) for when that may be.
+    /// `record` is about to go: it is erased. Call it once the table is whole.
     pub fn forget(&self, record: &Record) {
         if let Some(slot) = self.slot_of(record) {
             self.forget_slot(slot, record.position());
