@@ -216,7 +216,7 @@ mod tests {
         for (name, value) in changes.as_object().expect("an object") {
             config[name] = value.clone();
         }
-        let state = serde_json::json!({ "first_seq": 1, "last_seq": 0 });
+        let state = serde_json::json!({ "first_seq": 1, "last_seq": 0, "bytes": 0 });
         let info = serde_json::json!({ "config": config, "state": state });
         serde_json::from_value(info).expect("as JetStream says it")
     }
