@@ -26,8 +26,8 @@ fn for_a_second(draft: Draft) -> Draft {
     Draft { ttl_s: NonZeroU32::new(1), ..draft }
 }
 
-/// Appends so much, under the rule and under none, that the rule is applied to what was there before,
-/// and to all of its events at once.
+/// Appends so much, under the rule and under none, that the rule is applied to what was there
+/// before, and to all of its events at once.
 fn push_out(store: &DiskStore, time: u64) {
     let filler = |topic: &str| Draft::new(Topic::new(topic).unwrap(), "x".repeat(1_000));
     for _ in 0..30 {

@@ -72,8 +72,8 @@ pub fn a_record_erased_while_the_table_is_made_does_not_come_back(stores: &dyn S
     assert!(slots.stands(slot, older.position()), "the older event stands for its topic");
 }
 
-/// An event that was erased under another of its topics no longer stands for its own: the one before
-/// it does.
+/// An event that was erased under another of its topics no longer stands for its own: the one
+/// before it does.
 pub fn the_event_before_one_that_was_erased_under_another_topic_stands(stores: &dyn Stores) {
     let store = stores.fresh(Retention::ALL);
     let Some(eraser) = store.eraser() else { return };
