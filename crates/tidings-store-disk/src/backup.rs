@@ -111,14 +111,7 @@ pub fn try_backup(from: &Path, to: &Path) -> Result<Option<u64>, BackupError> {
     if !names.iter().any(|name| name == FORMAT_FILE) {
         return Err(BackupError::NoLog { path: from.to_owned() });
     }
-    let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    for path in [to, &partial] {
-        if path.exists() {
-            return Err(BackupError::Exists { path: path.to_owned() });
-        }
-    }
+    let partial = partial_of(to).map_err(|path| BackupError::Exists { path })?;
     crate::recovery::make_folder(&partial).map_err(at(&partial))?;
     let Some(mut bytes) = copy_log(from, &partial)? else {
         fs::remove_dir_all(&partial).map_err(at(&partial))?;
@@ -127,9 +120,33 @@ pub fn try_backup(from: &Path, to: &Path) -> Result<Option<u64>, BackupError> {
     // Without it the folder is not a log.
     let (source, target) = (from.join(FORMAT_FILE), partial.join(FORMAT_FILE));
     bytes += copy(&source, &target).map_err(at(&source))?;
-    let synced = File::open(&partial).and_then(|folder| folder.sync_all());
-    synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
+    finish_copy(&partial, to).map_err(at(to))?;
     Ok(Some(bytes))
+}
+
+/// The folder in which a copy is made that is to be called `to`: with the suffix `.partial`.
+///
+/// # Errors
+///
+/// The one of both that already exists.
+pub fn partial_of(to: &Path) -> Result<PathBuf, PathBuf> {
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    if to.exists() {
+        return Err(to.to_owned());
+    }
+    if partial.exists() { Err(partial) } else { Ok(partial) }
+}
+
+/// Gives the copy in `partial`, which is complete, its name.
+///
+/// # Errors
+///
+/// If the folder cannot be synced or renamed.
+pub fn finish_copy(partial: &Path, to: &Path) -> io::Result<()> {
+    File::open(partial)?.sync_all()?;
+    fs::rename(partial, to)
 }
 
 /// Copies runs and segments. `None` if what is copied may lack something: rules were applied, or

@@ -65,6 +65,11 @@ impl DiskStore {
         self.shared.set_settled(upto);
     }
 
+    /// Position up to which rules may be applied.
+    pub fn settled(&self) -> Position {
+        self.shared.settled()
+    }
+
     /// Position up to which rules were applied: the copy can be [cut](cut_copy) there or later.
     pub fn sorted_upto(&self) -> Position {
         self.shared.read_state().lanes.upto

@@ -98,7 +98,7 @@ use tidings_hub::{
     Timestamp, Topic, TopicState,
 };
 
-pub use backup::{BackupError, backup, try_backup};
+pub use backup::{BackupError, backup, finish_copy, partial_of, try_backup};
 pub use config::{DiskConfig, Durability};
 pub use copy::cut_copy;
 pub use error::OpenError;

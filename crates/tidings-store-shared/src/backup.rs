@@ -27,7 +27,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use tidings_store_disk::{OpenError, RestoreError, Restored, make_folder};
+use tidings_store_disk::{OpenError, RestoreError, Restored, finish_copy, make_folder, partial_of};
 
 use crate::changes;
 use crate::limits::BACKUP_ATTEMPTS_MAX;
@@ -120,18 +120,10 @@ pub fn is_of_hub(folder: &Path) -> bool {
 ///
 /// [`BackupError`]; the part copied so far stays there, unfinished.
 pub fn backup(from: &Path, to: &Path) -> Result<u64, BackupError> {
-    let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    for path in [to, &partial] {
-        if path.exists() {
-            return Err(BackupError::Exists { path: path.to_owned() });
-        }
-    }
+    let partial = partial_of(to).map_err(|path| BackupError::Exists { path })?;
     for _ in 0..BACKUP_ATTEMPTS_MAX {
         if let Some(bytes) = copy(from, &partial)? {
-            let synced = File::open(&partial).and_then(|folder| folder.sync_all());
-            synced.and_then(|()| fs::rename(&partial, to)).map_err(at(to))?;
+            finish_copy(&partial, to).map_err(at(to))?;
             return Ok(bytes);
         }
         fs::remove_dir_all(&partial).map_err(at(&partial))?;

@@ -46,8 +46,6 @@ struct Node {
     trim: Mutex<Trim>,
     /// The blocks that the follower remembers.
     blocks: Arc<RwLock<Blocks>>,
-    /// Position up to which rules may be applied to the cache.
-    settled: AtomicU64,
     /// How the log's settings differed from this hub's when they were last looked at.
     other_terms: Mutex<Vec<Difference>>,
     /// Why the log takes no events, and since when.
@@ -86,7 +84,6 @@ impl SharedStore {
             append_bytes_max: writer.bytes_max(),
             trim: Mutex::new(Trim::new(interval)),
             blocks: follower.cursor.blocks(),
-            settled: AtomicU64::new(0),
             other_terms: Mutex::default(),
             follower: Mutex::new(follower),
             writer: Mutex::new(writer),
@@ -503,11 +500,7 @@ impl Node {
             let shown_at = looked_at.filter(|_| is_seen);
             let patience = self.config.rules_patience;
             let settled = shown_at.and_then(|at| trim::settled(&follower.cursor, at, patience));
-            let Some(upto) =
-                settled.filter(|upto| upto.get() > self.settled.load(Ordering::Relaxed))
-            else {
-                return;
-            };
+            let Some(upto) = settled.filter(|upto| *upto > self.cache.settled()) else { return };
             // From what rules were applied to the cache cannot go back: a power cut must not leave
             // a cursor that ends before it.
             if let Err(error) = follower.cursor.sync() {
@@ -516,7 +509,6 @@ impl Node {
             }
             upto
         };
-        self.settled.store(upto.get(), Ordering::Relaxed);
         self.cache.settle(upto);
     }
 
