@@ -7,13 +7,14 @@
 
 mod keys;
 mod maxima;
+mod queue;
 mod run;
 mod stream;
 mod topics;
+mod tray;
 mod verdict;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidings_hub::{AppendError, Appended, Draft, EventId, Fate, Kind, Log};
@@ -23,32 +24,26 @@ use crate::clock::wall_clock;
 use crate::error::{PublishError, StreamError};
 use crate::limits::{
     COMMIT_BATCH_BYTES_MAX, COMMIT_QUEUE_BYTES_MAX, OVERTAKEN_MAX, RETENTION_INTERVAL,
-    TIME_INTERVAL,
 };
 use crate::timings::Timings;
 use crate::topic_share::TopicShare;
 
 pub(crate) use maxima::Maxima;
+use queue::JobQueue;
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
 pub(crate) use topics::topic_count;
+pub use tray::carry_publishes;
+use tray::{Answers, Waiting};
 use verdict::{Judgement, Verdict, judge};
 
 /// A handle to the committer.
 pub(crate) struct Committer {
-    queue: Mutex<Queue>,
-    filled: Condvar,
+    queue: Arc<JobQueue>,
     /// Bytes that the queue still takes. Publishers wait here when it is full.
     room: Arc<Semaphore>,
     maxima: Maxima,
     pub(crate) streams: Arc<OpenStreams>,
-}
-
-struct Queue {
-    jobs: VecDeque<Job>,
-    stopping: bool,
-    /// Whether the committer sleeps and must be woken.
-    idle: bool,
 }
 
 /// What is appended of drafts of which one is wrong.
@@ -71,7 +66,7 @@ struct Job {
     /// Bounds the topics that it begins.
     topic_share: Option<Arc<TopicShare>>,
     stream: Option<JobStream>,
-    answer: oneshot::Sender<Result<Vec<Appended>, StreamError>>,
+    waiting: Waiting,
     /// Held until the job is answered, whether or not its publisher still waits: queued drafts, and
     /// those being synced, are in memory either way.
     _room: OwnedSemaphorePermit,
@@ -79,10 +74,8 @@ struct Job {
 
 impl Committer {
     pub(crate) fn new(maxima: Maxima) -> Self {
-        let queue = Queue { jobs: VecDeque::new(), stopping: false, idle: false };
         Self {
-            queue: Mutex::new(queue),
-            filled: Condvar::new(),
+            queue: Arc::default(),
             room: Arc::new(Semaphore::new(COMMIT_QUEUE_BYTES_MAX)),
             maxima,
             streams: Arc::default(),
@@ -110,27 +103,18 @@ impl Committer {
             }
         };
         let (answer, answered) = oneshot::channel();
-        {
-            let mut queue = self.lock();
-            if queue.stopping {
-                return Err(PublishError::Stopping.into());
-            }
-            let job = Job {
-                drafts,
-                taking,
-                cost,
-                came,
-                begins,
-                topic_share,
-                stream,
-                answer,
-                _room: room,
-            };
-            queue.jobs.push_back(job);
-            if std::mem::take(&mut queue.idle) {
-                self.filled.notify_one();
-            }
-        }
+        let job = Job {
+            drafts,
+            taking,
+            cost,
+            came,
+            begins,
+            topic_share,
+            stream,
+            waiting: Waiting::here(answer),
+            _room: room,
+        };
+        tray::hand_over(&self.queue, job);
         match answered.await {
             Ok(result) => result,
             Err(_) => Err(PublishError::Stopping.into()),
@@ -139,28 +123,20 @@ impl Committer {
 
     /// Commits what is queued and ends [`run`](Self::run).
     pub(crate) fn stop(&self) {
-        self.lock().stopping = true;
-        self.filled.notify_one();
+        self.queue.stop();
     }
 
     /// Answers all publishers that nothing was stored, as far as is known: there is no committer
     /// any more.
     pub(crate) fn abandon(&self) {
-        let jobs = {
-            let mut queue = self.lock();
-            queue.stopping = true;
-            std::mem::take(&mut queue.jobs)
-        };
-        self.filled.notify_one();
-        // A publisher whose job is dropped learns it at once.
-        drop(jobs);
+        self.queue.abandon();
     }
 
     /// The thread: serves `store` until it is stopped and the queue is empty.
     pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
         let mut retained = Instant::now();
         let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
-        while let Some(jobs) = self.next_batch(bytes_max) {
+        while let Some(jobs) = self.queue.next_batch(bytes_max) {
             if !jobs.is_empty() {
                 self.commit(&**store, jobs, timings);
             }
@@ -173,31 +149,6 @@ impl Committer {
                 }
             }
         }
-    }
-
-    /// The jobs to append together, of at most `bytes_max` bytes unless it is one; empty after a
-    /// while without publishes; `None` at the end.
-    fn next_batch(&self, bytes_max: usize) -> Option<Vec<Job>> {
-        let mut queue = self.lock();
-        if queue.jobs.is_empty() && !queue.stopping {
-            queue.idle = true;
-            let waited = self.filled.wait_timeout_while(queue, TIME_INTERVAL, |queue| {
-                queue.jobs.is_empty() && !queue.stopping
-            });
-            queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
-            queue.idle = false;
-        }
-        if queue.jobs.is_empty() && queue.stopping {
-            return None;
-        }
-        let mut cost = 0;
-        let count = queue.jobs.iter().take_while(|job| {
-            cost += job.cost;
-            cost <= bytes_max
-        });
-        // A job larger than a batch goes alone.
-        let count = count.count().max(1).min(queue.jobs.len());
-        Some(queue.jobs.drain(..count).collect())
     }
 
     /// Judges all jobs, appends their drafts in one batch, and gives each its share of the answer.
@@ -236,6 +187,7 @@ impl Committer {
                 break (appended, shares, ends);
             }
         };
+        let mut answers = Answers::default();
         let upto = appended.iter().flatten().map(|one| one.position).max();
         timings.committed(upto, began.elapsed());
         match appended {
@@ -245,21 +197,18 @@ impl Committer {
                 }
                 let mut next = 0;
                 for (share, job) in shares.into_iter().zip(jobs) {
-                    share.answer(job, &appended, &mut next);
+                    share.answer(job, &appended, &mut next, &mut answers);
                 }
             }
             Err(error) => {
                 // The store has said why, once.
                 tracing::debug!(%error, "a batch was not stored");
                 for (share, job) in shares.into_iter().zip(jobs) {
-                    share.fail(job, error.clone());
+                    share.fail(job, error.clone(), &mut answers);
                 }
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        answers.hand_over();
     }
 }
 
@@ -302,7 +251,7 @@ struct Share {
 
 impl Share {
     /// Answers with this job's part of what was stored, which begins at `next`.
-    fn answer(self, job: Job, stored: &[Appended], next: &mut usize) {
+    fn answer(self, job: Job, stored: &[Appended], next: &mut usize, answers: &mut Answers) {
         let mut take = || {
             *next += 1;
             stored[*next - 1].clone()
@@ -335,16 +284,15 @@ impl Share {
                 Err(StreamError { appended, error })
             }
         };
-        // A publisher that has left does not get the answer, but its events are stored.
-        let _ = job.answer.send(answer);
+        answers.give(job.waiting, answer);
     }
 
     /// The store did not take the batch.
-    fn fail(self, job: Job, error: PublishError) {
+    fn fail(self, job: Job, error: PublishError, answers: &mut Answers) {
         job.break_off();
         // What a publisher's expectation was compared with may not be there after all.
         let own = self.verdict.error.filter(|_| self.verdict.current.is_none());
-        let _ = job.answer.send(Err(own.unwrap_or(error).into()));
+        answers.give(job.waiting, Err(own.unwrap_or(error).into()));
     }
 }
 

@@ -45,6 +45,7 @@ mod topic_share;
 mod wills;
 mod worker;
 
+pub use committer::carry_publishes;
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
 pub use engine::{
     Engine, EngineConfig, EraseFailure, EraseTarget, Erasure, FirstPage, Latencies, OpenWill,

@@ -117,6 +117,12 @@ pub struct HttpConfig {
     /// Maximum concurrent streams on one HTTP/2 connection. At the edge: the client delays further
     /// requests.
     pub streams_max: u32,
+    /// Threads that answer the requests of HTTP/1.1 connections, beside the runtime that the server
+    /// runs on; each has a runtime of its own. A publisher that sends one event after the other is
+    /// answered a fifth sooner. With none, which is the default, that one runtime answers all
+    /// requests; so it does if the engine takes no sockets. Not for applications whose handlers
+    /// need a runtime of several threads, as `block_in_place` does.
+    pub request_threads: usize,
     /// Time over which a shutdown closes its subscribers, so that they do not all reconnect at
     /// once.
     pub drain_window: Duration,
@@ -162,6 +168,7 @@ impl Default for HttpConfig {
             idle_max: limits::IDLE_MAX,
             connections_max: limits::CONNECTIONS_MAX,
             streams_max: limits::STREAMS_MAX,
+            request_threads: 0,
             drain_window: Duration::from_secs(5),
             drain_max: Duration::from_secs(15),
         }

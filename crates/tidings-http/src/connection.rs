@@ -24,6 +24,7 @@ use crate::config::HttpConfig;
 use crate::counts::Protocol;
 use crate::handoff::Slot;
 use crate::limits::{FIRST_WORD_MAX, LINGER_MAX, TLS_SEND_BYTES_MAX};
+use crate::movable::Movable;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::redirect;
 use crate::service::Service;
@@ -33,10 +34,19 @@ use crate::stage::Stage;
 use crate::tls::HTTP2;
 use crate::tls::challenges::{self, Challenges};
 
-/// A connection that speaks HTTP, served to its end.
-type Served<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+/// A connection that speaks HTTP.
+enum Heard {
+    Http1(Line),
+    Http2(Line),
+}
 
-/// Serves a connection to its end.
+/// What it speaks over.
+enum Line {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<Movable>>),
+}
+
+/// Serves a connection to its end, HTTP/1.1 on a thread for requests if there is one.
 ///
 /// What it takes to find out the protocol is larger than what a stream needs for hours, and a task
 /// is as large as its largest state. So each part is on the heap, and the first one is freed before
@@ -47,23 +57,60 @@ pub(crate) async fn serve(
     kind: ListenerKind,
     shared: Shared,
 ) {
-    let served = match kind {
-        ListenerKind::Plain => Box::pin(plain(stream, &shared, accepted)).await,
+    let heard = match kind {
+        ListenerKind::Plain => Box::pin(plain(stream, &shared)).await,
         ListenerKind::Redirect { port } => {
             accepted.redirect = Some(port);
-            Box::pin(plain(stream, &shared, accepted)).await
+            Box::pin(plain(stream, &shared)).await
         }
         ListenerKind::Tls(acceptor) => {
             accepted.is_secure = true;
-            Box::pin(over_tls(stream, acceptor, &shared, accepted)).await
+            Box::pin(over_tls(stream, acceptor, &shared)).await
         }
     };
-    if let Some(served) = served {
-        served.await;
+    match (heard, shared.threads.clone()) {
+        (None, _) => {}
+        (Some(Heard::Http1(line)), Some(threads)) => {
+            threads.spawn(async move {
+                match line.move_here() {
+                    Ok(line) => line.http1(&shared, accepted).await,
+                    Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+                }
+            });
+        }
+        (Some(Heard::Http1(line)), None) => line.http1(&shared, accepted).await,
+        (Some(Heard::Http2(line)), _) => line.http2(&shared, accepted).await,
     }
 }
 
-async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) -> Option<Served<'_>> {
+impl Line {
+    fn move_here(self) -> io::Result<Self> {
+        match self {
+            Self::Plain(stream) => stream.move_here().map(Self::Plain),
+            Self::Tls(stream) => stream.move_here().map(Self::Tls),
+        }
+    }
+
+    /// On the heap, as it is what remains.
+    fn http1(self, shared: &Shared, accepted: Accepted) -> Served<'_> {
+        match self {
+            Self::Plain(stream) => Box::pin(http1(stream, shared, accepted)),
+            Self::Tls(stream) => Box::pin(http1(stream, shared, accepted)),
+        }
+    }
+
+    fn http2(self, shared: &Shared, accepted: Accepted) -> Served<'_> {
+        match self {
+            Self::Plain(stream) => Box::pin(http2(stream, shared, accepted)),
+            Self::Tls(stream) => Box::pin(http2(stream, shared, accepted)),
+        }
+    }
+}
+
+/// A connection that speaks HTTP, served to its end.
+type Served<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+async fn plain(stream: TcpStream, shared: &Shared) -> Option<Heard> {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let version = tokio::select! {
@@ -71,8 +118,8 @@ async fn plain(stream: TcpStream, shared: &Shared, accepted: Accepted) -> Option
         () = leaving => return None,
     };
     match version {
-        Ok(Ok(false)) => Some(Box::pin(http1(stream, shared, accepted))),
-        Ok(Ok(true)) => Some(Box::pin(http2(stream, shared, accepted))),
+        Ok(Ok(false)) => Some(Heard::Http1(Line::Plain(stream))),
+        Ok(Ok(true)) => Some(Heard::Http2(Line::Plain(stream))),
         // The peer said nothing, or left.
         Ok(Err(_)) | Err(_) => None,
     }
@@ -86,12 +133,7 @@ async fn left_unheard(shared: &Shared) {
     tokio::time::sleep(FIRST_WORD_MAX).await;
 }
 
-async fn over_tls(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    shared: &Shared,
-    accepted: Accepted,
-) -> Option<Served<'_>> {
+async fn over_tls(stream: TcpStream, acceptor: TlsAcceptor, shared: &Shared) -> Option<Heard> {
     let config = shared.state.config();
     let leaving = left_unheard(shared);
     let handshake = async {
@@ -101,7 +143,7 @@ async fn over_tls(
         match config.tls.as_ref().and_then(|tls| tls.challenges()) {
             // Rare and larger, so on the heap.
             Some(challenges) => Box::pin(accept(stream, acceptor, challenges)).await.map(Ok),
-            None => acceptor.accept_with(stream, limit_sealed).await.map(Ok),
+            None => acceptor.accept_with(Movable::new(stream), limit_sealed).await.map(Ok),
         }
     };
     let shaken = tokio::select! {
@@ -110,9 +152,9 @@ async fn over_tls(
     };
     match shaken {
         Ok(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(HTTP2) => {
-            return Some(Box::pin(http2(stream, shared, accepted)));
+            return Some(Heard::Http2(Line::Tls(Box::new(stream))));
         }
-        Ok(Ok(Ok(stream))) => return Some(Box::pin(http1(stream, shared, accepted))),
+        Ok(Ok(Ok(stream))) => return Some(Heard::Http1(Line::Tls(Box::new(stream)))),
         Ok(Ok(Err(stream))) => {
             Box::pin(refuse(stream, "400 Bad Request", &redirect::tls_required())).await;
         }
@@ -128,7 +170,8 @@ async fn accept(
     stream: TcpStream,
     acceptor: TlsAcceptor,
     challenges: &Arc<dyn Challenges>,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<TlsStream<Movable>> {
+    let stream = Movable::new(stream);
     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
     let hello = start.client_hello();
     if !challenges::is_challenge(&hello) {

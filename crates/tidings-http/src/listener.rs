@@ -106,6 +106,8 @@ async fn serve(
         Seat::Reserve(permit) => {
             accepted.seat = Some(permit);
             accepted.excess.get_or_insert(Rejection::HubConnections);
+            // Not worth a move.
+            let shared = Shared { threads: None, ..shared };
             let served = Box::pin(connection::serve(stream, accepted, kind, shared));
             let _ = tokio::time::timeout(RESERVE_TIME_MAX, served).await;
         }

@@ -10,6 +10,7 @@ use crate::config::HttpConfig;
 use crate::error::BindError;
 use crate::handler::Handler;
 use crate::listener::Listener;
+use crate::request_threads::{RequestThreads, Running};
 use crate::room::Room;
 use crate::shared::{Protocols, Shared};
 use crate::stage::Stage;
@@ -88,7 +89,9 @@ impl HttpServer {
     /// Must run on a tokio runtime with its I/O and timers enabled.
     pub async fn serve(self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) {
         let Self { listeners, redirects, state, protocols, room, stage } = self;
-        let shared = Shared { state, handler, protocols: Arc::new(protocols), room };
+        let (threads, running) = start_threads(&state).unzip();
+        let threads = threads.map(Arc::new);
+        let shared = Shared { state, handler, protocols: Arc::new(protocols), room, threads };
         shared.state.start_notifying();
         let mut accepting = JoinSet::new();
         for listener in listeners.into_iter().chain(redirects) {
@@ -114,7 +117,21 @@ impl HttpServer {
         }
         shared.state.finish_notifying().await;
         stage.send_replace(Stage::Gone);
+        if let Some(running) = running {
+            running.ended().await;
+        }
     }
+}
+
+/// The threads to which HTTP/1.1 connections move. Not where their event streams stay with the HTTP
+/// library: these need all the threads that there are.
+fn start_threads(state: &Arc<State>) -> Option<(RequestThreads, Running)> {
+    let count = state.config().request_threads;
+    if count == 0 || !state.engine().takes_sockets() {
+        return None;
+    }
+    let started = RequestThreads::start(count, || state.reached(Stage::Gone));
+    started.inspect_err(|error| tracing::warn!(%error, "cannot start threads for requests")).ok()
 }
 
 impl std::fmt::Debug for HttpServer {

@@ -11,6 +11,7 @@ use crate::limits::{
     CONNECTION_WINDOW_BYTES, PING_INTERVAL, PING_TIMEOUT, READ_BYTES_MAX, STREAM_SEND_BYTES_MAX,
     STREAM_WINDOW_BYTES,
 };
+use crate::request_threads::RequestThreads;
 use crate::room::Room;
 use crate::state::State;
 
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) handler: Arc<dyn Handler>,
     /// Room for connections.
     pub(crate) room: Arc<Room>,
+    /// The threads to which HTTP/1.1 connections move, if there are any.
+    pub(crate) threads: Option<Arc<RequestThreads>>,
 }
 
 impl std::fmt::Debug for Shared {

@@ -10,9 +10,13 @@ use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 use crate::control_frames::ControlFrames;
+use crate::movable::Movable;
 
 /// A transport of HTTP.
-pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static {
+    /// Moves it to the runtime that runs this. An error closes it.
+    fn move_here(self) -> io::Result<Self>;
+
     /// Takes it out of the runtime.
     fn into_wire(self) -> io::Result<Wire>;
 }
@@ -24,12 +28,21 @@ pub(crate) enum Wire {
 }
 
 impl Transport for TcpStream {
+    fn move_here(self) -> io::Result<Self> {
+        Self::from_std(self.into_std()?)
+    }
+
     fn into_wire(self) -> io::Result<Wire> {
         self.into_std().map(Wire::Plain)
     }
 }
 
-impl Transport for TlsStream<TcpStream> {
+impl Transport for Box<TlsStream<Movable>> {
+    fn move_here(mut self) -> io::Result<Self> {
+        self.get_mut().0.move_here()?;
+        Ok(self)
+    }
+
     fn into_wire(self) -> io::Result<Wire> {
         // Records that are encrypted and not sent go along with the connection.
         let (stream, tls) = self.into_inner();

@@ -7,7 +7,7 @@ use tidings_server::limits::{CONNECTIONS_MAX, RESERVE_CONNECTIONS};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::HubConfig;
-use crate::stores;
+use crate::{stores, threads};
 
 /// The uses of a hub's open files. Together they are no more than the process may have, so
 /// that a client above one of the limits can still get an answer.
@@ -40,7 +40,8 @@ impl OpenFiles {
 
     /// The same, and whether it is enough is another question.
     pub(crate) fn share_out(hub: &HubConfig, limit: usize) -> Self {
-        let threads = hub.runtime.workers + hub.engine.shards;
+        let workers = hub.runtime.workers;
+        let threads = workers + threads::request_threads(workers) + hub.engine.shards;
         let addresses = hub.server.http.listen.len() + hub.server.http.redirect.len();
         // Each address has a connection that waits for room, too.
         let other = stores::files_max(&hub.store)

@@ -7,6 +7,13 @@ pub(crate) fn workers_default() -> usize {
     processors()
 }
 
+/// Of the threads that answer requests, those that have connections of their own, beside the ones
+/// that share the others.
+pub(crate) fn request_threads(workers: usize) -> usize {
+    // One is left to the committer and the kernel: docs/decisions/0058.
+    workers.saturating_sub(1).max(1)
+}
+
 /// Threads that write to subscribers.
 pub(crate) fn shards_default() -> usize {
     // One is left to requests, the committer and the kernel: docs/decisions/0004.

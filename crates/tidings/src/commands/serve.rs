@@ -25,7 +25,7 @@ use crate::signals::{self, Hangup, Signals};
 use crate::stores::OpenStore;
 use crate::telemetry::Telemetry;
 use crate::ticket_keys::TicketKeyFile;
-use crate::{env, notify, output, random, stores, supervisor};
+use crate::{env, notify, output, random, stores, supervisor, threads};
 
 pub(super) fn run(args: &HubArgs) -> Result<ExitCode, CliError> {
     run_with(args, Layer::default(), &[], None, |_, _| None)
@@ -58,6 +58,7 @@ pub(super) fn run_with(
     let tickets = TicketKeyFile::of(&settings, server_config.http.tls.is_some())?;
     let tickets = tickets.zip(server_config.http.tls.clone());
     server_config.http.connections_max = files.connections;
+    server_config.http.request_threads = threads::request_threads(settings.hub.runtime.workers);
     server_config.pages.extend(pages);
     let has_keys = server_config.http.has_keys();
     if let Some(key) = own_key.filter(|_| has_keys) {
