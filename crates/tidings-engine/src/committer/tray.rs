@@ -166,6 +166,148 @@ impl Drop for Closing {
         });
         add(&mut jobs);
         give_out(answers);
-        let _ = TRAY.try_with(|tray| tray.take());
+        // It may end on another thread, or after another one has begun here.
+        let _ = TRAY.try_with(|tray| {
+            let mut tray = tray.borrow_mut();
+            if tray.as_ref().is_some_and(|tray| Arc::ptr_eq(tray, &self.0)) {
+                *tray = None;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::Context;
+
+    use tokio::sync::oneshot::Receiver;
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::super::queue::tests::{job, waiting};
+    use super::*;
+
+    type Carrier = Pin<Box<dyn Future<Output = ()>>>;
+
+    /// The carrier of this thread, which has begun.
+    fn carrier() -> Carrier {
+        let mut carrier: Carrier = Box::pin(carry_publishes());
+        turn(&mut carrier);
+        carrier
+    }
+
+    fn turn(carrier: &mut Carrier) {
+        assert!(carrier.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+
+    fn publish(queue: &Arc<JobQueue>, data: &str) -> Receiver<Answer> {
+        let (job, answered) = job(data);
+        hand_over(queue, job);
+        answered
+    }
+
+    /// What the committer does.
+    fn commit(queue: &JobQueue) {
+        let mut answers = Answers::default();
+        for job in queue.next_batch(usize::MAX).unwrap() {
+            answers.give(job.waiting, Ok(Vec::new()));
+        }
+        answers.hand_over();
+    }
+
+    fn waits(publisher: &mut Receiver<Answer>) -> bool {
+        matches!(publisher.try_recv(), Err(TryRecvError::Empty))
+    }
+
+    fn is_answered(mut publisher: Receiver<Answer>) -> bool {
+        matches!(publisher.try_recv(), Ok(Ok(_)))
+    }
+
+    #[test]
+    fn jobs_and_answers_wait_in_the_tray_until_the_carrier_comes() {
+        let queue = Arc::new(JobQueue::default());
+        let mut carrier = carrier();
+        let mut publishers = ["a", "b"].map(|data| publish(&queue, data));
+        assert!(waiting(&queue).is_empty());
+        turn(&mut carrier);
+        assert_eq!(waiting(&queue), ["a", "b"]);
+        commit(&queue);
+        assert!(publishers.iter_mut().all(waits));
+        turn(&mut carrier);
+        assert!(publishers.into_iter().all(is_answered));
+    }
+
+    #[test]
+    fn a_thread_without_a_tray_goes_to_the_committer_itself() {
+        let queue = Arc::new(JobQueue::default());
+        let publisher = publish(&queue, "a");
+        assert_eq!(waiting(&queue), ["a"]);
+        commit(&queue);
+        assert!(is_answered(publisher));
+    }
+
+    #[test]
+    fn jobs_of_one_tray_go_to_the_queues_that_they_are_for_in_their_order() {
+        let queues = [(); 2].map(|()| Arc::new(JobQueue::default()));
+        let mut carrier = carrier();
+        let jobs = [(0, "a"), (1, "b"), (1, "c"), (0, "d"), (1, "e")];
+        let publishers = jobs.map(|(queue, data)| publish(&queues[queue], data));
+        turn(&mut carrier);
+        assert_eq!(waiting(&queues[0]), ["a", "d"]);
+        assert_eq!(waiting(&queues[1]), ["b", "c", "e"]);
+        queues.iter().for_each(|queue| commit(queue));
+        turn(&mut carrier);
+        assert!(publishers.into_iter().all(is_answered));
+    }
+
+    #[test]
+    fn what_is_in_the_tray_when_its_carrier_ends_is_handed_over() {
+        let queue = Arc::new(JobQueue::default());
+        let mut carrier = carrier();
+        let first = publish(&queue, "a");
+        turn(&mut carrier);
+        commit(&queue);
+        let second = publish(&queue, "b");
+        drop(carrier);
+        assert!(is_answered(first));
+        assert_eq!(waiting(&queue), ["b"]);
+        commit(&queue);
+        assert!(is_answered(second));
+    }
+
+    #[test]
+    fn a_closed_tray_takes_nothing() {
+        let queue = Arc::new(JobQueue::default());
+        let carrier = carrier();
+        let (job, answered) = job("a");
+        drop(carrier);
+        hand_over(&queue, job);
+        assert_eq!(waiting(&queue), ["a"]);
+        commit(&queue);
+        assert!(is_answered(answered));
+    }
+
+    #[test]
+    fn a_carrier_that_ends_leaves_the_tray_of_the_next_one() {
+        let queue = Arc::new(JobQueue::default());
+        let first = carrier();
+        let mut second = carrier();
+        drop(first);
+        let publisher = publish(&queue, "a");
+        assert!(waiting(&queue).is_empty());
+        turn(&mut second);
+        commit(&queue);
+        turn(&mut second);
+        assert!(is_answered(publisher));
+    }
+
+    #[test]
+    fn a_job_in_the_tray_of_a_committer_that_has_stopped_is_dropped() {
+        let queue = Arc::new(JobQueue::default());
+        let mut carrier = carrier();
+        let mut publisher = publish(&queue, "a");
+        queue.stop();
+        turn(&mut carrier);
+        assert!(matches!(publisher.try_recv(), Err(TryRecvError::Closed)));
     }
 }
