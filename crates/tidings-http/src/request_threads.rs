@@ -50,6 +50,8 @@ impl RequestThreads {
             running.push(thread.spawn(move || {
                 runtime.spawn(carry_publishes());
                 runtime.block_on(is_over);
+                // Dropped, it would wait for reads of a store that hangs.
+                runtime.shutdown_background();
             })?);
             threads.push(RequestThread { runtime: handle, connections: Arc::default() });
         }
@@ -94,5 +96,124 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::thread;
+
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+
+    /// `count` threads, and what ends them when it is dropped.
+    fn start(count: usize) -> (RequestThreads, Running, watch::Sender<()>) {
+        let (end, ending) = watch::channel(());
+        let (threads, running) = RequestThreads::start(count, || {
+            let mut ending = ending.clone();
+            async move { while ending.changed().await.is_ok() {} }
+        })
+        .unwrap();
+        (threads, running, end)
+    }
+
+    fn connections(threads: &RequestThreads) -> Vec<usize> {
+        threads.0.iter().map(|thread| thread.connections.load(Ordering::Relaxed)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_the_thread_with_the_fewest() {
+        let (threads, running, end) = start(3);
+        let (went, mut names) = mpsc::unbounded_channel();
+        let mut connect = |threads: &RequestThreads| {
+            let (close, closed) = tokio::sync::oneshot::channel::<()>();
+            let went = went.clone();
+            threads.spawn(async move {
+                let _ = went.send(thread::current().name().unwrap().to_owned());
+                let _ = closed.await;
+                let _ = went.send("closed".to_owned());
+            });
+            close
+        };
+        let mut open = Vec::new();
+        for _ in 0..6 {
+            open.push(connect(&threads));
+        }
+        let mut on = Vec::new();
+        for _ in 0..6 {
+            on.push(names.recv().await.unwrap());
+        }
+        on.sort();
+        let twice = |number| [format!("tidings-http-{number}"), format!("tidings-http-{number}")];
+        assert_eq!(on, [twice(0), twice(1), twice(2)].concat());
+        assert_eq!(connections(&threads), [2, 2, 2]);
+        // The second thread loses one, and gets the next one.
+        drop(open.remove(1));
+        assert_eq!(names.recv().await.unwrap(), "closed");
+        while connections(&threads) != [2, 1, 2] {
+            tokio::task::yield_now().await;
+        }
+        open.push(connect(&threads));
+        assert_eq!(names.recv().await.unwrap(), "tidings-http-1");
+        drop(end);
+        running.ended().await;
+        assert_eq!(connections(&threads), [0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_on_a_thread_ends_with_it() {
+        let (threads, running, end) = start(1);
+        let (held, mut left) = mpsc::channel::<()>(1);
+        threads.spawn(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        drop(end);
+        running.ended().await;
+        assert_eq!(left.recv().await, None);
+        // One that comes too late is dropped.
+        let (held, mut left) = mpsc::channel::<()>(1);
+        threads.spawn(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        assert_eq!(left.recv().await, None);
+        assert_eq!(connections(&threads), [0]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_ends_although_a_call_that_blocks_does_not() {
+        let (threads, running, end) = start(1);
+        let (return_it, returned) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        threads.spawn(async move {
+            let call = tokio::task::spawn_blocking(move || {
+                let _ = begin.send(());
+                let _ = returned.recv();
+            });
+            let _ = call.await;
+        });
+        begun.await.unwrap();
+        drop(end);
+        running.ended().await;
+        drop(return_it);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_one_connection_leaves_the_others() {
+        let (threads, running, end) = start(1);
+        threads.spawn(async { panic!("of a connection, on purpose") });
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        threads.spawn(async move {
+            let _ = answer.send(());
+        });
+        answered.await.unwrap();
+        while connections(&threads) != [0] {
+            tokio::task::yield_now().await;
+        }
+        drop(end);
+        running.ended().await;
     }
 }

@@ -37,6 +37,15 @@ pub trait LogLayer: Send + Sync + 'static {
         }
     }
 
+    /// See [`Log::read`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the log below.
+    fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
+        self.under().read(query)
+    }
+
     /// See [`Log::note_slots`].
     ///
     /// # Errors
@@ -84,7 +93,7 @@ impl<L: LogLayer> Log for Layered<L> {
     }
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
-        self.0.under().read(query)
+        self.0.read(query)
     }
 
     fn lost(&self, interest: &Interest, after: Position) -> Result<Option<Position>, ReadError> {

@@ -113,6 +113,8 @@ impl TestServer {
                 listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
                 drain_window: Duration::ZERO,
                 drain_max: Duration::from_secs(5),
+                // As the program runs. With two, a crowd is on both.
+                request_threads: 2,
                 ..HttpConfig::default()
             }),
             engine: EngineConfig { seed: 1, portable: is_portable(), ..EngineConfig::default() },

@@ -55,6 +55,7 @@ mod public_topics;
 mod refusals;
 mod remote_log;
 mod renewal;
+mod request_threads;
 mod run_world;
 mod runs;
 mod seeing;
