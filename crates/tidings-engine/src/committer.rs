@@ -132,13 +132,15 @@ impl Committer {
         self.queue.abandon();
     }
 
-    /// The thread: serves `store` until it is stopped and the queue is empty.
-    pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings) {
+    /// The thread: serves `store` until it is stopped and the queue is empty. Calls `committed`
+    /// after each batch, when its publishers have their answers.
+    pub(crate) fn run(&self, store: &Arc<dyn Log>, timings: &Timings, committed: impl Fn()) {
         let mut retained = Instant::now();
         let bytes_max = COMMIT_BATCH_BYTES_MAX.min(store.append_bytes_max());
         while let Some(jobs) = self.queue.next_batch(bytes_max) {
             if !jobs.is_empty() {
                 self.commit(&**store, jobs, timings);
+                committed();
             }
             store.note_time(wall_clock());
             if retained.elapsed() >= RETENTION_INTERVAL {

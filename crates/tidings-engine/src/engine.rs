@@ -31,7 +31,7 @@ use crate::committer::{Committer, Maxima};
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
-use crate::fanout::{self, Fanout};
+use crate::fanout::{Ends, Fanout};
 use crate::forgetting::Forgetting;
 use crate::limits::{
     DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
@@ -152,6 +152,7 @@ struct Inner {
     questions: Arc<Semaphore>,
     pings: Arc<Semaphore>,
     recent: Recent,
+    fanout: Fanout,
     forgetting: Arc<Forgetting>,
     head: watch::Sender<Position>,
     head_proof: Arc<tokio::sync::Mutex<Option<find::HeadProof>>>,
@@ -199,6 +200,7 @@ impl Engine {
             questions,
             pings: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             recent: Recent::starting_after(bounds.head),
+            fanout: Fanout::new(bounds.head, pollers.len()),
             forgetting,
             head: watch::Sender::new(bounds.head),
             head_proof: Arc::default(),
@@ -251,16 +253,12 @@ impl Engine {
             self.spawn(&format!("replay-{number}"), move || replay.run(&*store))?;
         }
         let fanout = Arc::clone(inner);
-        self.spawn("fanout", move || {
-            let Inner { store, mailboxes, recent, forgetting, counters, stopping, .. } = &*fanout;
-            let (store, watched) = (&**store, &fanout.head);
-            let on =
-                Fanout { store, mailboxes, recent, forgetting, head: watched, counters, stopping };
-            fanout::run(&on, head);
-        })?;
+        self.spawn("fanout", move || fanout.fanout.run(&fanout.ends()))?;
         let committer = Arc::clone(inner);
         self.spawn("committer", move || {
-            committer.committer.run(&committer.store, &committer.counters.timings);
+            let (store, timings) = (&committer.store, &committer.counters.timings);
+            let ends = committer.ends();
+            committer.committer.run(store, timings, || committer.fanout.lead(&ends));
         })?;
         let engine = self.clone();
         self.spawn("wills", move || engine.carry_out_wills(head))
@@ -543,6 +541,18 @@ impl fmt::Debug for Engine {
 }
 
 impl Inner {
+    fn ends(&self) -> Ends<'_> {
+        Ends {
+            store: &*self.store,
+            mailboxes: &self.mailboxes,
+            recent: &self.recent,
+            forgetting: &self.forgetting,
+            head: &self.head,
+            counters: &self.counters,
+            stopping: &self.stopping,
+        }
+    }
+
     /// Ends everything that waits for a thread that has panicked: the engine does not work without
     /// it.
     fn give_up(&self, thread: &str) {

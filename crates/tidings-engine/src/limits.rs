@@ -70,6 +70,14 @@ pub const RECENT_BYTES_MAX: usize = 1 << 20;
 /// stopping.
 pub const TAIL_PATIENCE: Duration = Duration::from_millis(100);
 
+/// Records that the committer fans out itself after a commit. At the edge: it leaves them to the
+/// thread of the fan-out, and commits what waits.
+pub const LED_RECORDS_MAX: u64 = 256;
+
+/// Rest of the fan-out's thread while the committer does its work. At the edge: the thread looks
+/// whether anything was left, so this is the longest that an event waits if something was.
+pub const LED_NAP: Duration = Duration::from_millis(5);
+
 /// Interval at which the fan-out checks the log while there are no subscribers. The first one that
 /// arrives waits this long, once.
 pub const UNHEARD_NAP: Duration = Duration::from_millis(5);

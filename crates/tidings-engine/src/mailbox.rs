@@ -167,6 +167,11 @@ impl<B: Ring> Mailbox<B> {
         true
     }
 
+    /// Whether frames can be put in without waiting, unless they are many.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.lock().batches_bytes < MAILBOX_BYTES_MAX / 2
+    }
+
     /// Whether there is mail.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Acquire)
