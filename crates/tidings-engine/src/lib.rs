@@ -8,8 +8,9 @@
 //! wakes it.
 //!
 //! Besides the shards there are the *committer*, one thread that turns the publishes of all
-//! connections into batches for the store (one `fsync` for many); the *fan-out*, one thread that
-//! follows the store's tail and encodes each record once; and a few *replay* threads that read
+//! connections into batches for the store (one `fsync` for many); the *fan-out*, which follows the
+//! store's tail and encodes each record once, on the committer after a batch, or on a thread of its
+//! own; and a few *replay* threads that read
 //! history for subscribers that are catching up.
 //!
 //! [`Engine`] is the only type that the server sees.
