@@ -33,7 +33,7 @@ use crate::limits::{LED_NAP, LED_RECORDS_MAX, MAILBOX_PATIENCE, TAIL_PATIENCE, U
 use crate::mailbox::Mailbox;
 use crate::recent::Recent;
 
-/// What is read, and for whom.
+/// What is read, and where it goes.
 pub(crate) struct Ends<'a> {
     pub(crate) store: &'a dyn Log,
     pub(crate) mailboxes: &'a [Arc<Mailbox>],
