@@ -70,7 +70,8 @@ pub(crate) struct SharedLogConfig {
 /// The threads and limits of the process.
 #[derive(Clone, Debug)]
 pub(crate) struct RuntimeConfig {
-    /// Threads that answer requests.
+    /// Threads that answer requests, all of which they share. Those of HTTP/1.1 alone come on top:
+    /// [`request_threads`](crate::threads::request_threads).
     pub(crate) workers: usize,
     /// `None`: as many as files may be open.
     pub(crate) subscribers_max: Option<usize>,

@@ -25,7 +25,8 @@ pub(super) const SECTION: Section = Section {
             value: Value::One("N"),
             default: Default::Is(r#""auto""#),
             is_common: false,
-            help: "Threads that answer requests [auto: one for each processor]",
+            help: "Threads that answer requests, and one fewer for HTTP/1.1 \
+                   [auto: one for each processor]",
             note: "",
             set: |hub, given| {
                 hub.runtime.workers =
