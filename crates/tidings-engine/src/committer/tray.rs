@@ -24,6 +24,9 @@ use crate::error::StreamError;
 /// What a publisher gets.
 pub(super) type Answer = Result<Vec<Appended>, StreamError>;
 
+/// An answer, and where its publisher waits for it.
+type Addressed = (Sender<Answer>, Answer);
+
 thread_local! {
     /// The tray of this thread, if it has one.
     static TRAY: RefCell<Option<Arc<Tray>>> = const { RefCell::new(None) };
@@ -36,7 +39,7 @@ struct Tray(Mutex<Contents>);
 #[derive(Default)]
 struct Contents {
     jobs: Vec<(Arc<JobQueue>, Job)>,
-    answers: Vec<(Sender<Answer>, Answer)>,
+    answers: Vec<Addressed>,
     /// Of the thread's task, while it has nothing to do.
     waker: Option<Waker>,
     is_closed: bool,
@@ -83,7 +86,7 @@ pub(super) fn hand_over(queue: &Arc<JobQueue>, job: Job) {
 
 /// The answers of a batch, sorted by the threads that wait for them.
 #[derive(Default)]
-pub(super) struct Answers(Vec<(Arc<Tray>, Vec<(Sender<Answer>, Answer)>)>);
+pub(super) struct Answers(Vec<(Arc<Tray>, Vec<Addressed>)>);
 
 impl Answers {
     /// Gives `answer` at once, or with [`hand_over`](Self::hand_over).
@@ -120,7 +123,7 @@ impl Answers {
     }
 }
 
-fn give_out(answers: impl IntoIterator<Item = (Sender<Answer>, Answer)>) {
+fn give_out(answers: impl IntoIterator<Item = Addressed>) {
     for (sender, answer) in answers {
         let _ = sender.send(answer);
     }
