@@ -210,7 +210,7 @@ impl Committer {
                 }
             }
         }
-        answers.hand_over();
+        drop(answers);
     }
 }
 

@@ -101,6 +101,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::future::pending;
     use std::thread;
 
@@ -127,7 +129,7 @@ mod tests {
     async fn a_connection_goes_to_the_thread_with_the_fewest() {
         let (threads, running, end) = start(3);
         let (went, mut names) = mpsc::unbounded_channel();
-        let mut connect = |threads: &RequestThreads| {
+        let connect = |threads: &RequestThreads| {
             let (close, closed) = tokio::sync::oneshot::channel::<()>();
             let went = went.clone();
             threads.spawn(async move {

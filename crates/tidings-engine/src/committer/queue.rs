@@ -91,6 +91,8 @@ impl JobQueue {
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::sync::Arc;
     use std::time::Instant;
 

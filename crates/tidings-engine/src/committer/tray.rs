@@ -84,12 +84,13 @@ pub(super) fn hand_over(queue: &Arc<JobQueue>, job: Job) {
     }
 }
 
-/// The answers of a batch, sorted by the threads that wait for them.
+/// The answers of a batch, sorted by the threads that wait for them. Dropped, they are handed over:
+/// also by a committer that panics, because their events are stored.
 #[derive(Default)]
 pub(super) struct Answers(Vec<(Arc<Tray>, Vec<Addressed>)>);
 
 impl Answers {
-    /// Gives `answer` at once, or with [`hand_over`](Self::hand_over).
+    /// Gives `answer` at once, or puts it down with the others of its thread.
     pub(super) fn give(&mut self, to: Waiting, answer: Answer) {
         let Waiting { sender, tray } = to;
         let Some(tray) = tray else {
@@ -103,10 +104,11 @@ impl Answers {
             None => self.0.push((tray, vec![(sender, answer)])),
         }
     }
+}
 
-    /// Puts down what is for threads with a tray.
-    pub(super) fn hand_over(self) {
-        for (tray, mut answers) in self.0 {
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (tray, mut answers) in self.0.drain(..) {
             let waker = tray.change(|contents| {
                 if contents.is_closed {
                     return None;
@@ -181,6 +183,8 @@ impl Drop for Closing {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::pin::Pin;
     use std::task::Context;
 
@@ -215,7 +219,7 @@ mod tests {
         for job in queue.next_batch(usize::MAX).unwrap() {
             answers.give(job.waiting, Ok(Vec::new()));
         }
-        answers.hand_over();
+        drop(answers);
     }
 
     fn waits(publisher: &mut Receiver<Answer>) -> bool {
