@@ -148,7 +148,7 @@ fn a_step_that_is_under_way_takes_what_the_committer_then_appends() {
 }
 
 /// The committer and the thread at once, with a worker that takes its time: every event comes, once
-/// and in order.
+/// and in order, whoever takes which step.
 #[test]
 fn two_that_take_steps_leave_nothing_out() {
     const EVENTS: u64 = 5_000;
@@ -159,16 +159,18 @@ fn two_that_take_steps_leave_nothing_out() {
         scope.spawn(|| world.fanout.run(&world.ends()));
         scope.spawn(|| {
             for number in 0..EVENTS / 5 {
-                // Some wait for room in the mailbox, some are led.
-                world.append(5, if number % 100 < 5 { MAILBOX_BYTES_MAX / 16 } else { 1 });
+                // Some wait for room in the mailbox, some are led. All fit into the store, for else it
+                // would drop what a slow reader has not had.
+                let is_large = number % 300 < 20;
+                world.append(5, if is_large { MAILBOX_BYTES_MAX / 64 } else { 1 });
                 world.fanout.lead(&world.ends());
             }
         });
         while came.len() < EVENTS as usize {
             came.extend(world.came());
+            std::thread::yield_now();
         }
         world.stopping.store(true, Ordering::Release);
     });
     assert_eq!(came, Vec::from_iter(1..=EVENTS));
-    assert!(world.fanout.led.load(Ordering::Relaxed) > 0, "the committer took some");
 }
