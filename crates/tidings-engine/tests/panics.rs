@@ -84,7 +84,9 @@ async fn a_fan_out_that_panicked_is_told_of() {
         let engine = engine(Some(Call::ReadTail));
         let _body = subscribe(&engine, Start::Live, None).await;
         engine.publish(vec![draft()]).await.unwrap();
-        assert_eq!(&*engine.thread_panicked().await, "fanout");
+        // Whichever of the two took the step; the publisher has its answer.
+        let name = engine.thread_panicked().await;
+        assert!(["fanout", "committer"].contains(&&*name), "{name}");
         nobody_waits(&engine).await;
     })
     .await
