@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
+import weakref
 
 import pytest
 from conftest import KEY, PATIENCE, eventually
 
 from tidings import (
     EventsLost,
+    Hub,
     HubError,
     HubUnreachable,
     Lost,
@@ -91,6 +94,21 @@ def test_events_that_are_lost_are_said_to_be(hub):
     hub.publish("t", "2")
     assert [event.data for event in take(stream, 2)] == ["1", "2"]
     assert heard == [Lost("unknown", "nothing:7")]
+
+
+def test_a_stream_that_is_dropped_ends_at_once(guarded):
+    # Not by the garbage collector, which may run while a lock is held that this needs.
+    with Hub(guarded.url, token=KEY) as hub:
+        hub.publish("a/1", "x")
+        gc.disable()
+        try:
+            stream = hub.subscribe("a/1", start="all")
+            assert next(stream).data == "x"
+            events = weakref.ref(stream._events)
+            del stream
+            assert events() is None
+        finally:
+            gc.enable()
 
 
 def test_a_rejection_says_what_the_hub_says(connect, guarded):

@@ -303,9 +303,8 @@ class Stream(Iterator[Event]):
     """The events of a subscription. Made by ``Hub.subscribe``; a context manager closes it."""
 
     def __init__(self, hub: Hub, session: Session) -> None:
-        self._hub = hub
         self._session = session
-        self._events = self._run()
+        self._events = _events(hub, session)
 
     @property
     def last_id(self) -> str | None:
@@ -330,42 +329,46 @@ class Stream(Iterator[Event]):
     ) -> None:
         self.close()
 
-    def _run(self) -> Generator[Event, None, None]:
-        while True:
-            try:
-                wait = yield from self._connection()
-            except httpx.TransportError as error:
-                wait = self._session.lost()
-                log.info("no connection to the hub (%r); again in %.1f s", error, wait)
-            if self._session.is_over:
-                return
-            time.sleep(wait)
 
-    def _connection(self) -> Generator[Event, None, float]:
-        hub, session = self._hub, self._session
-        headers = {**hub._headers(), **session.headers()}
-        with hub._client.stream(
-            "GET",
-            hub._url + "/events",
-            params=session.params,
-            headers=headers,
-            timeout=STREAM_TIMEOUT,
-        ) as answer:
-            if not session.is_stream(answer.status_code, answer.headers):
-                body = bytearray()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) >= ANSWER_BYTES_MAX:
-                        break
-                return session.answered(answer.status_code, answer.headers, bytes(body))
-            session.opened()
+# Not methods of the stream: it would hold itself, and if it was dropped without `close`, the
+# garbage collector would end it at any moment, perhaps while the connection pool holds a lock that
+# the end of a connection takes, too.
+def _events(hub: Hub, session: Session) -> Generator[Event, None, None]:
+    while True:
+        try:
+            wait = yield from _connection(hub, session)
+        except httpx.TransportError as error:
+            wait = session.lost()
+            log.info("no connection to the hub (%r); again in %.1f s", error, wait)
+        if session.is_over:
+            return
+        time.sleep(wait)
+
+
+def _connection(hub: Hub, session: Session) -> Generator[Event, None, float]:
+    headers = {**hub._headers(), **session.headers()}
+    with hub._client.stream(
+        "GET",
+        hub._url + "/events",
+        params=session.params,
+        headers=headers,
+        timeout=STREAM_TIMEOUT,
+    ) as answer:
+        if not session.is_stream(answer.status_code, answer.headers):
+            body = bytearray()
             for chunk in answer.iter_bytes():
-                yield from session.feed(chunk)
-                renewal, session.renewal = session.renewal, None
-                if renewal is not None and hub._renew(renewal):
-                    return 0.0
-            session.ended()
-            return 0.0
+                body += chunk
+                if len(body) >= ANSWER_BYTES_MAX:
+                    break
+            return session.answered(answer.status_code, answer.headers, bytes(body))
+        session.opened()
+        for chunk in answer.iter_bytes():
+            yield from session.feed(chunk)
+            renewal, session.renewal = session.renewal, None
+            if renewal is not None and hub._renew(renewal):
+                return 0.0
+        session.ended()
+        return 0.0
 
 
 class State(StateMap):
