@@ -159,8 +159,8 @@ fn two_that_take_steps_leave_nothing_out() {
         scope.spawn(|| world.fanout.run(&world.ends()));
         scope.spawn(|| {
             for number in 0..EVENTS / 5 {
-                // Some wait for room in the mailbox, some are led. All fit into the store, for else it
-                // would drop what a slow reader has not had.
+                // Some wait for room in the mailbox, some are led. All fit into the store, for else
+                // it would drop what a slow reader has not had.
                 let is_large = number % 300 < 20;
                 world.append(5, if is_large { MAILBOX_BYTES_MAX / 64 } else { 1 });
                 world.fanout.lead(&world.ends());
