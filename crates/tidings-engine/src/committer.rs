@@ -210,6 +210,7 @@ impl Committer {
                 }
             }
         }
+        // Hands them over.
         drop(answers);
     }
 }

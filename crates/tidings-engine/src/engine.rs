@@ -541,6 +541,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Inner {
+    /// What the fan-out reads, and where it goes.
     fn ends(&self) -> Ends<'_> {
         Ends {
             store: &*self.store,

@@ -10,15 +10,15 @@
 //!
 //! # Who takes a step
 //!
-//! Handing each commit to a thread of its own costs two switches of threads and the wake-up of the
-//! worker later. So where only the committer appends, it takes the step itself, once its publishers
+//! Handing each commit to another thread costs two switches of threads, and the worker wakes up
+//! later. So where only the committer appends, it takes the step itself, once its publishers
 //! have their answers ([`Fanout::lead`]). The thread sees that it is led, and rests. It takes the
 //! steps that the committer leaves to it: large ones, those that wait for a worker whose mailbox is
 //! full, all of a log that hubs share, and whatever was left over when it looks again
 //! ([`LED_NAP`]). Each step holds the lock of the tail; a committer that finds it taken sets a flag
 //! that the thread looks at after it has let go.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::Duration;
@@ -47,8 +47,8 @@ pub(crate) struct Ends<'a> {
 /// How far the log was fanned out.
 pub(crate) struct Fanout {
     tail: Mutex<Tail>,
-    /// Steps that the committer took.
-    led: AtomicU64,
+    /// The committer has taken a step since the thread last looked.
+    is_led: AtomicBool,
     /// A step was left to the thread.
     is_left: AtomicBool,
     thread: Mutex<Option<Thread>>,
@@ -67,7 +67,7 @@ impl Fanout {
         let tail = Tail { after, left_behind: vec![false; workers], is_failing: false };
         Self {
             tail: Mutex::new(tail),
-            led: AtomicU64::new(0),
+            is_led: AtomicBool::new(false),
             is_left: AtomicBool::new(false),
             thread: Mutex::default(),
         }
@@ -87,7 +87,7 @@ impl Fanout {
         let Some(mut tail) = tail else { return };
         let is_small = on.store.bounds().head.get() <= tail.after.get() + LED_RECORDS_MAX;
         if is_small && on.mailboxes.iter().all(|mailbox| mailbox.is_roomy()) {
-            self.led.fetch_add(1, Ordering::Relaxed);
+            self.is_led.store(true, Ordering::Relaxed);
             tail.step(on, Duration::ZERO);
         } else {
             self.is_left.store(true, Ordering::SeqCst);
@@ -100,7 +100,6 @@ impl Fanout {
     /// The thread: follows the tail of the store until it is stopped.
     pub(crate) fn run(&self, on: &Ends<'_>) {
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
-        let mut led = 0;
         while !on.stopping.load(Ordering::Acquire) {
             let after = self.lock().after;
             on.forgetting.passed(after, on.recent, on.mailboxes);
@@ -112,8 +111,8 @@ impl Fanout {
                 self.lock().pass_unheard(on);
                 continue;
             }
-            let was_led = std::mem::replace(&mut led, self.led.load(Ordering::Relaxed));
-            if was_led != led && !self.is_left.swap(false, Ordering::SeqCst) {
+            let is_led = self.is_led.swap(false, Ordering::Relaxed);
+            if is_led && !self.is_left.swap(false, Ordering::SeqCst) {
                 std::thread::park_timeout(LED_NAP);
                 // If the committer has got further, it is at it still.
                 if !self.is_left.swap(false, Ordering::SeqCst) && self.lock().after > after {

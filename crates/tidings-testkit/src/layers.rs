@@ -31,6 +31,20 @@ pub trait LogLayer: Send + Sync + 'static {
         judged: Option<Position>,
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
+        self.append_below(drafts, judged, now)
+    }
+
+    /// Appends to the log below. For an [`append`](Self::append) of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the log below.
+    fn append_below(
+        &self,
+        drafts: Vec<Draft>,
+        judged: Option<Position>,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, AppendError> {
         match judged {
             Some(judged) => self.under().append_judged(drafts, judged, now),
             None => self.under().append(drafts, now),

@@ -35,10 +35,7 @@ impl<L: Log + 'static> LogLayer for Overtaken<L> {
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
         let is_removal = drafts.iter().any(|draft| draft.kind.is_removal());
-        let appended = match judged {
-            Some(judged) => self.log.append_judged(drafts, judged, now),
-            None => self.log.append(drafts, now),
-        };
+        let appended = self.append_below(drafts, judged, now);
         if is_removal && !self.is_done.swap(true, Ordering::Relaxed) {
             self.log.append(vec![self.next.clone()], now)?;
         }

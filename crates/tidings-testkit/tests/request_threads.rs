@@ -59,10 +59,7 @@ impl LogLayer for Watched {
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
         self.pass(At::Append);
-        match judged {
-            Some(judged) => self.log.append_judged(drafts, judged, now),
-            None => self.log.append(drafts, now),
-        }
+        self.append_below(drafts, judged, now)
     }
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
@@ -244,7 +241,8 @@ fn many_publishers_and_a_subscriber() {
     });
 }
 
-/// More threads than any other server in this process has, by which they are told apart.
+/// More threads than any other server in this process has, so that the name of the last one says
+/// that it is this server's.
 const MANY: usize = 12;
 
 /// Held by a test whose server has [`MANY`] threads.

@@ -114,9 +114,6 @@ impl LogLayer for Gated {
         now: Timestamp,
     ) -> Result<Vec<Appended>, AppendError> {
         self.gate.pass();
-        match judged {
-            Some(judged) => self.store.append_judged(drafts, judged, now),
-            None => self.store.append(drafts, now),
-        }
+        self.append_below(drafts, judged, now)
     }
 }
