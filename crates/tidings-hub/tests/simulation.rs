@@ -7,8 +7,14 @@
 //! byte for byte, from where it started; or a reset that says why, if and only if something it
 //! wanted is lost.
 //! Readers that take gzip inflate what they get, and where a stream ends they check its trailer.
-//! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` runs one
-//! seed, `SIMULATION_SEEDS` sets how many are run.
+//!
+//! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` names the
+//! first seed, `SIMULATION_SEEDS` how many are run, and `SIMULATION_STEPS` how long each life is.
+//! The long form, a part of a million lives:
+//!
+//! ```text
+//! SIMULATION_SEED=1 SIMULATION_SEEDS=100000 cargo test --release -p tidings-hub --test simulation
+//! ```
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -26,19 +32,20 @@ mod world;
 use sparse_log::Bug;
 use world::World;
 
-const STEPS: usize = 300;
+const STEPS: u64 = 300;
 
 #[test]
 #[allow(clippy::disallowed_methods)] // the hub reads no environment, but the search for a seed does
 fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (first, count) = match number("SIMULATION_SEED") {
-        Some(seed) => (seed, 1),
-        None => (1, number("SIMULATION_SEEDS").unwrap_or(2000)),
+    let (first, count) = match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
+        (Some(seed), count) => (seed, count.unwrap_or(1)),
+        (None, count) => (1, count.unwrap_or(2000)),
     };
+    let steps = number("SIMULATION_STEPS").unwrap_or(STEPS);
     let mut totals = world::Counters::default();
     for seed in first..first + count {
-        let outcome = std::panic::catch_unwind(|| live(seed, Bug::Nothing));
+        let outcome = std::panic::catch_unwind(|| live(seed, steps, Bug::Nothing));
         match outcome {
             Ok(counters) => totals.add(&counters),
             Err(panic) => {
@@ -56,16 +63,16 @@ fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
 #[test]
 fn a_log_that_rewrites_or_drops_in_silence_or_cries_wolf_is_noticed() {
     let is_noticed =
-        |bug| (1..=300).any(|seed| std::panic::catch_unwind(|| live(seed, bug)).is_err());
+        |bug| (1..=300).any(|seed| std::panic::catch_unwind(|| live(seed, STEPS, bug)).is_err());
     for bug in [Bug::RewritesInSilence, Bug::DropsInSilence, Bug::CriesWolf] {
         assert!(is_noticed(bug), "{bug:?}");
     }
 }
 
 /// The life of one hub.
-fn live(seed: u64, bug: Bug) -> world::Counters {
+fn live(seed: u64, steps: u64, bug: Bug) -> world::Counters {
     let mut world = World::new(seed, bug);
-    for _ in 0..STEPS {
+    for _ in 0..steps {
         world.step();
     }
     world.settle();
