@@ -5,6 +5,7 @@ mod ids;
 mod pages;
 mod publish;
 mod status;
+mod threads;
 mod topics;
 mod will;
 
@@ -21,7 +22,7 @@ use rustls::ServerConnection;
 use tidings_hub::limits::WINDOW_BYTES_MAX;
 use tidings_hub::{
     Attach, Coding, Epoch, Interest, Log, Mark, Notice, Outcome, Position, ReadError, ReadQuery,
-    Resolved, ShardConfig, Sharing, Start, StateStart, StreamForm,
+    Resolved, Sharing, Start, StateStart, StreamForm,
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -31,15 +32,14 @@ use crate::committer::{Committer, Maxima};
 use crate::connection::{Began, ClosedConnections, ConnectionId};
 use crate::counters::Counters;
 use crate::error::{OpenError, StartError};
-use crate::fanout::{Ends, Fanout};
+use crate::fanout::Fanout;
 use crate::forgetting::Forgetting;
 use crate::limits::{
-    DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, REPLAY_THREADS,
-    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
+    DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, RING_BYTES_MAX,
+    STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
-use crate::on_panic::OnPanic;
 use crate::pending_subscription::PendingSubscription;
 use crate::recent::Recent;
 use crate::rejection::Rejection;
@@ -50,7 +50,6 @@ use crate::subscription::{ConnectionInfo, Subscription};
 use crate::sys::{self, Poller};
 use crate::topic_share::TopicShare;
 use crate::wills::Wills;
-use crate::worker::{Worker, WorkerContext};
 
 pub use erase::{EraseFailure, EraseTarget, Erasure};
 pub use pages::FirstPage;
@@ -219,61 +218,6 @@ impl Engine {
             shared.set_readers(Arc::<Forgetting>::clone(&engine.inner.forgetting));
         }
         Ok(engine)
-    }
-
-    fn start_threads(&self, pollers: Vec<Poller>) -> Result<(), StartError> {
-        let inner = &self.inner;
-        let head = *inner.head.borrow();
-        let head_mark = inner.mark(head);
-        for (number, poller) in pollers.into_iter().enumerate() {
-            let context = WorkerContext {
-                mailbox: Arc::clone(&inner.mailboxes[number]),
-                replay: Arc::clone(&inner.replay),
-                store: Arc::clone(&inner.store),
-                counters: Arc::clone(&inner.counters),
-                closed_connections: Arc::clone(&inner.closed_connections),
-                run: inner.run(),
-                clock: inner.clock,
-                peer_patience: inner.config.peer_patience,
-            };
-            let config = ShardConfig {
-                epoch: inner.store.identity().epoch,
-                head: head_mark,
-                heartbeat_ms: millis(inner.config.heartbeat),
-                connection_age_max_ms: inner.config.connection_age_max.map(millis),
-                ring_bytes_max: inner.config.ring_bytes_max / inner.mailboxes.len(),
-                window_bytes_max: inner.config.compression_bytes_max / inner.mailboxes.len(),
-                seed: inner.config.seed.wrapping_add(number as u64),
-            };
-            let worker = Worker::new(context, poller, config);
-            self.spawn(&format!("worker-{number}"), move || worker.run())?;
-        }
-        for number in 0..REPLAY_THREADS {
-            let (replay, store) = (Arc::clone(&inner.replay), Arc::clone(&inner.store));
-            self.spawn(&format!("replay-{number}"), move || replay.run(&*store))?;
-        }
-        let fanout = Arc::clone(inner);
-        self.spawn("fanout", move || fanout.fanout.run(&fanout.ends()))?;
-        let committer = Arc::clone(inner);
-        self.spawn("committer", move || {
-            let (store, timings) = (&committer.store, &committer.counters.timings);
-            let ends = committer.ends();
-            committer.committer.run(store, timings, || committer.fanout.lead(&ends));
-        })?;
-        let engine = self.clone();
-        self.spawn("wills", move || engine.carry_out_wills(head))
-    }
-
-    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-        let builder = std::thread::Builder::new().name(format!("tidings-{name}"));
-        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
-        let guarded = move || {
-            let _guard = OnPanic(|| inner.give_up(&name));
-            run();
-        };
-        let thread = builder.spawn(guarded).map_err(StartError::Resources)?;
-        self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        Ok(())
     }
 
     /// The name of the log.
@@ -541,33 +485,6 @@ impl fmt::Debug for Engine {
 }
 
 impl Inner {
-    /// What the fan-out reads, and where it goes.
-    fn ends(&self) -> Ends<'_> {
-        Ends {
-            store: &*self.store,
-            mailboxes: &self.mailboxes,
-            recent: &self.recent,
-            forgetting: &self.forgetting,
-            head: &self.head,
-            counters: &self.counters,
-            stopping: &self.stopping,
-        }
-    }
-
-    /// Ends everything that waits for a thread that has panicked: the engine does not work without
-    /// it.
-    fn give_up(&self, thread: &str) {
-        tracing::error!(thread, "a thread of the hub panicked; the hub has to be started again");
-        self.counters.start_draining();
-        self.committer.abandon();
-        self.replay.stop();
-        self.panicked.send_if_modified(|panicked| {
-            let is_first = panicked.is_none();
-            panicked.get_or_insert_with(|| thread.into());
-            is_first
-        });
-    }
-
     /// `position` with its check, as far as that is known without an error.
     fn mark(&self, position: Position) -> Mark {
         self.store.mark(position).unwrap_or(position.into())
