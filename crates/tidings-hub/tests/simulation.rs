@@ -8,8 +8,9 @@
 //! wanted is lost.
 //! Readers that take gzip inflate what they get, and where a stream ends they check its trailer.
 //!
-//! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` names the
-//! first seed, `SIMULATION_SEEDS` how many are run, and `SIMULATION_STEPS` how long each life is.
+//! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` names
+//! the first seed, `SIMULATION_SEEDS` how many are run, and `SIMULATION_STEPS` how long each life
+//! is.
 //! The long form, a part of a million lives:
 //!
 //! ```text
