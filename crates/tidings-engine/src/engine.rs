@@ -1,3 +1,4 @@
+mod background;
 mod close;
 mod erase;
 mod find;
@@ -35,8 +36,8 @@ use crate::error::{OpenError, StartError};
 use crate::fanout::Fanout;
 use crate::forgetting::Forgetting;
 use crate::limits::{
-    DRAIN_GRACE, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY, RING_BYTES_MAX,
-    STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
+    DRAIN_GRACE, FINISH_MAX, HUB_PATIENCE, KEYS_MAX, PEER_PATIENCE, QUESTIONS_MAX, READ_RETRY,
+    RING_BYTES_MAX, STORE_READS_MAX, TOPICS_MAX, VALUE_BYTES_MAX,
 };
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -51,6 +52,7 @@ use crate::sys::{self, Poller};
 use crate::topic_share::TopicShare;
 use crate::wills::Wills;
 
+pub use background::{outlived_by, spawn_outliving};
 pub use erase::{EraseFailure, EraseTarget, Erasure};
 pub use pages::FirstPage;
 pub use publish::{PublishStream, Run};
@@ -161,6 +163,7 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
     wills: Arc<Wills>,
     erasures: erase::Erasures,
+    begun: background::Begun,
     /// Whether a key was published: then the slots of the log were looked up, or are being.
     has_keys: AtomicBool,
 }
@@ -208,6 +211,7 @@ impl Engine {
             threads: Mutex::default(),
             wills: Arc::default(),
             erasures: erase::Erasures::default(),
+            begun: background::Begun::default(),
             has_keys: AtomicBool::new(false),
             store,
             config,
@@ -437,9 +441,12 @@ impl Engine {
         let _ = tokio::time::timeout(window + DRAIN_GRACE, emptied).await;
     }
 
-    /// Commits what is queued, and ends the threads. Call it after [`drain`](Self::drain).
+    /// Finishes what requests have begun, commits what is queued, and ends the threads. Call it
+    /// after [`drain`](Self::drain).
     pub async fn stop(&self) {
         self.inner.counters.start_draining();
+        // While everything still works.
+        self.inner.begun.ended(FINISH_MAX).await;
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.committer.stop();
         self.inner.wills.stop();
@@ -456,6 +463,10 @@ impl Engine {
             }
         });
         let _ = joined.await;
+        let left = self.inner.begun.ended(FINISH_MAX).await;
+        if left > 0 {
+            tracing::warn!(tasks = left, "what requests have begun did not end in time and is cut");
+        }
     }
 
     /// Runs `read` where waiting for a disk does not block other work.

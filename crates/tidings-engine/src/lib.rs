@@ -50,7 +50,7 @@ pub use committer::carry_publishes;
 pub use connection::{Began, Connection, ConnectionId, InvalidConnectionId, Verdict};
 pub use engine::{
     Engine, EngineConfig, EraseFailure, EraseTarget, Erasure, FirstPage, Latencies, OpenWill,
-    PublishStream, Run, Status,
+    PublishStream, Run, Status, outlived_by, spawn_outliving,
 };
 pub use error::{Misfit, OpenError, PublishError, StartError, StreamError};
 pub use histogram::Durations;

@@ -150,6 +150,16 @@ pub const PEER_QUESTIONS: u8 = 3;
 /// Time after the end of a drain's window when remaining connections are closed without a farewell.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
+/// Time that [`Engine::stop`](crate::Engine::stop) waits for what requests have begun and promised,
+/// such as an erasure, and the same once more after it has told the rest to give up. At the edge:
+/// it is cut, and the log says how much was left.
+pub const FINISH_MAX: Duration = Duration::from_secs(2);
+
+/// Requests under way, besides publishes, whose work goes on without them
+/// ([`Engine::run_to_end`](crate::Engine::run_to_end)): operators close streams, sessions end. At
+/// the edge: further ones wait.
+pub const RUNS_TO_END_MAX: usize = 256;
+
 /// Ended connections that are remembered, for operators' queries. About 200 bytes each. At the
 /// edge: the oldest is forgotten.
 pub const CLOSED_MAX: usize = 4096;

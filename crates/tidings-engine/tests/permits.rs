@@ -35,7 +35,7 @@ impl Gate {
             // The fan-out reads for everybody, and is not meant.
             Call::ReadTail | Call::Wait => return,
             Call::ReadHistory => drop(self.reads.fetch_add(1, Ordering::SeqCst)),
-            Call::Append => {}
+            Call::Append | Call::Erase => {}
         }
         drop(self.opened.wait_while(self.is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
     }
@@ -95,7 +95,7 @@ async fn a_subscriber_that_is_counted_gets_every_event_from_then_on() {
     let passed = Arc::clone(&gate);
     let log = HookedLog::new(move |call| match call {
         Call::ReadHistory => passed.pass(call),
-        Call::ReadTail | Call::Append | Call::Wait => {}
+        Call::ReadTail | Call::Append | Call::Wait | Call::Erase => {}
     });
     let engine = Engine::start(Arc::new(log), EngineConfig::default()).unwrap();
     // The store is busy with other reads, so the place where the subscriber starts is found late.

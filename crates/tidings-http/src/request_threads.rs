@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use tidings_engine::carry_publishes;
+use tidings_engine::{carry_publishes, outlived_by};
 use tokio::runtime::{Builder, Handle};
 
 /// The threads, as those see them that have connections for them.
@@ -32,7 +32,8 @@ struct RequestThread {
 pub(crate) struct Running(Vec<JoinHandle<()>>);
 
 impl RequestThreads {
-    /// Starts `count` threads, which run until `is_over` is ready.
+    /// Starts `count` threads, which run until `is_over` is ready. What is to outlive them runs on
+    /// the runtime of the caller.
     ///
     /// # Errors
     ///
@@ -45,9 +46,10 @@ impl RequestThreads {
         for number in 0..count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let handle = runtime.handle().clone();
-            let is_over = is_over();
+            let (is_over, shared) = (is_over(), Handle::current());
             let thread = std::thread::Builder::new().name(format!("tidings-http-{number}"));
             running.push(thread.spawn(move || {
+                outlived_by(shared);
                 runtime.spawn(carry_publishes());
                 runtime.block_on(is_over);
                 // Dropped, it would wait for reads of a store that hangs.

@@ -109,15 +109,11 @@ impl Engine {
         let (done, outcome) = watch::channel(None);
         under_way.insert(asked.clone(), outcome.clone());
         drop(under_way);
-        let engine = self.clone();
-        tokio::spawn(async move {
-            let outcome = engine.carry_out(&asked.0, &asked.1).await;
-            if let Ok(events) = outcome {
-                engine.inner.counters.erased(events);
-            }
-            let erasures = &engine.inner.erasures.0;
-            erasures.lock().unwrap_or_else(PoisonError::into_inner).remove(&asked);
-            done.send_replace(Some(outcome.map_err(Arc::new)));
+        let under_way = UnderWay::new(self.clone(), asked, done);
+        self.begin(async move {
+            let (topic, target) = &under_way.asked;
+            let outcome = under_way.engine.carry_out(topic, target).await;
+            under_way.end(outcome);
         });
         Ok(Erasure { outcome })
     }
@@ -371,6 +367,53 @@ impl Engine {
     async fn wait_for_fan_out(&self, position: Position) {
         let mut head = self.inner.head.subscribe();
         let _ = timeout(QUESTION_PATIENCE, head.wait_for(|head| *head >= position)).await;
+    }
+}
+
+/// An erasure that is carried out. It is over, however it ended, when this is dropped.
+struct UnderWay {
+    engine: Engine,
+    asked: (Topic, EraseTarget),
+    done: watch::Sender<Option<Outcome>>,
+    outcome: Result<u64, EraseFailure>,
+}
+
+impl UnderWay {
+    fn new(
+        engine: Engine,
+        asked: (Topic, EraseTarget),
+        done: watch::Sender<Option<Outcome>>,
+    ) -> Self {
+        // Unless it ends otherwise.
+        Self { engine, asked, done, outcome: Err(EraseFailure::Store(EraseError::GivenUp)) }
+    }
+
+    fn end(mut self, outcome: Result<u64, EraseFailure>) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Self { engine, asked, done, outcome } = self;
+        let outcome = std::mem::replace(outcome, Err(EraseFailure::Store(EraseError::GivenUp)));
+        if let Ok(events) = outcome {
+            engine.inner.counters.erased(events);
+        }
+        let erasures = &engine.inner.erasures.0;
+        erasures.lock().unwrap_or_else(PoisonError::into_inner).remove(asked);
+        // Requests that wait for it say in the log what became of it.
+        if done.is_closed() {
+            let topic = &asked.0;
+            match &outcome {
+                Ok(events) => tracing::info!(%topic, events, "events were erased in the end"),
+                Err(failure) => {
+                    let reason = format!("{failure:?}");
+                    tracing::warn!(%topic, reason, "events were not erased in the end");
+                }
+            }
+        }
+        done.send_replace(Some(outcome.map_err(Arc::new)));
     }
 }
 

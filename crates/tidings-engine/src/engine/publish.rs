@@ -114,7 +114,8 @@ impl Engine {
     /// the state, and the first one should not wait for that.
     fn look_up_slots(&self) {
         let (store, engine) = (&self.inner.store, self.clone());
-        // Without a runtime, or if the log cannot be read now, the first reader does it.
+        // Without a runtime, or if this one ends, or the log cannot be read now, the first reader
+        // does it.
         if let Ok(runtime) = Handle::try_current()
             && !store.slots().is_whole()
         {

@@ -68,7 +68,7 @@ impl Engine {
         let reserved = self.inner.wills.reserve()?;
         let engine = self.clone();
         // If nobody waits for it any more, the will is there nevertheless, and its publisher lost.
-        let leaving = tokio::spawn(async move {
+        let leaving = self.begin(async move {
             let _reserved = reserved;
             let note = Note::Will(will.clone(), Some(engine.run())).draft();
             let position = engine.publish(vec![note]).await?[0].position;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use tidings_hub::{
-    AppendError, Appended, Bounds, Catalog, Draft, Epoch, Health, Log, LogIdentity, MemoryStore,
-    Page, Position, ReadError, ReadQuery, Slots, Timestamp,
+    AppendError, Appended, Bounds, Catalog, Draft, Epoch, Erase, EraseError, Erased, Eraser,
+    Health, Log, LogIdentity, MemoryStore, Page, Position, ReadError, ReadQuery, Slots, Timestamp,
 };
 
 /// What the engine asks of the log.
@@ -19,6 +19,7 @@ pub(crate) enum Call {
     ReadHistory,
     /// Somebody waits for a record.
     Wait,
+    Erase,
 }
 
 /// Does what a [`MemoryStore`] does, after `before` has returned.
@@ -77,5 +78,16 @@ impl<F: Fn(Call) + Send + Sync + 'static> Log for HookedLog<F> {
 
     fn slots(&self) -> &Slots {
         self.inner.slots()
+    }
+
+    fn eraser(&self) -> Option<&dyn Eraser> {
+        Some(self)
+    }
+}
+
+impl<F: Fn(Call) + Send + Sync + 'static> Eraser for HookedLog<F> {
+    fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
+        (self.before)(Call::Erase);
+        self.inner.erase(what, go_on)
     }
 }

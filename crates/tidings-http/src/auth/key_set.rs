@@ -27,6 +27,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
+use tidings_engine::spawn_outliving;
 
 use super::plain_key::PlainKey;
 use crate::limits::{
@@ -117,7 +118,7 @@ impl KeySet {
         // In a task of its own: the request that asked may be cancelled, but the others, which may
         // not try again for a while, still need the result.
         let set = Arc::clone(self);
-        let anew = tokio::spawn(async move {
+        let anew = spawn_outliving(async move {
             let _reading = reading;
             set.read_anew().await
         });

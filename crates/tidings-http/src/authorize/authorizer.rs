@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::request::Parts;
+use tidings_engine::spawn_outliving;
 use tidings_hub::{Grant, Matcher, Timestamp};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -194,7 +195,7 @@ impl Authorizer {
     fn launch(&self, inner: &mut Inner, flight: Flight) -> Known {
         let landing = flight.landing.subscribe();
         inner.flights.insert(flight.question.key, landing.clone());
-        tokio::spawn(flight.fly());
+        spawn_outliving(flight.fly());
         Known::Flight(landing)
     }
 

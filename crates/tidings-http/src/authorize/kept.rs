@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_engine::{ConnectionId, Engine, Look, Term};
+use tidings_engine::{ConnectionId, Engine, Look, Term, spawn_outliving};
 use tidings_hub::{CloseReason, Grant, Interest, Timestamp};
 use tokio::task::AbortHandle;
 
@@ -112,7 +112,8 @@ impl Kept {
                 term: Arc::clone(&term),
                 failures: 0,
             };
-            let task = tokio::spawn(asking.run()).abort_handle();
+            // It is for all streams with this answer, of whichever connection.
+            let task = spawn_outliving(asking.run()).abort_handle();
             Watch { streams: HashMap::new(), term, task }
         });
         watch.streams.insert(id, interest);
