@@ -385,3 +385,16 @@ pub const NOTIFY_REFUSALS_MAX: u32 = 10;
 /// Maximum time, when the hub ends, for sending the last news of connections. At the edge: it is
 /// not sent.
 pub const NOTIFY_LAST_MAX: Duration = Duration::from_secs(2);
+
+/// Threads for calls that block, of all request threads together: reads of history, of which the
+/// engine has a few dozen at once, files of denials and sessions, and what an application does.
+/// Each ends after ten seconds without work. At the edge: further calls wait for a thread.
+pub const REQUEST_BLOCKING_THREADS_MAX: usize = 512;
+
+/// The fewest of them that each request thread has, however many there are, so that calls that
+/// hang leave some for others.
+pub const REQUEST_BLOCKING_THREADS_MIN: usize = 8;
+
+/// Time for request threads to end, once their connections are cut. At the edge: a thread that a
+/// handler blocks is left behind, and the log names it.
+pub const REQUEST_THREADS_END_MAX: Duration = Duration::from_secs(2);

@@ -15,10 +15,15 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 
 use tidings_engine::{carry_publishes, outlived_by};
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::limits::{
+    REQUEST_BLOCKING_THREADS_MAX, REQUEST_BLOCKING_THREADS_MIN, REQUEST_THREADS_END_MAX,
+};
 
 /// The threads, as those see them that have connections for them.
 pub(crate) struct RequestThreads(Vec<RequestThread>);
@@ -28,8 +33,8 @@ struct RequestThread {
     connections: Arc<AtomicUsize>,
 }
 
-/// The running threads.
-pub(crate) struct Running(Vec<JoinHandle<()>>);
+/// The running threads, by their names, each with what is closed when it ends.
+pub(crate) struct Running(Vec<(String, oneshot::Receiver<()>)>);
 
 impl RequestThreads {
     /// Starts `count` threads, which run until `is_over` is ready. What is to outlive them runs on
@@ -44,17 +49,22 @@ impl RequestThreads {
     {
         let (mut threads, mut running) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let mut builder = Builder::new_current_thread();
+            builder.enable_all().max_blocking_threads(blocking_threads(count));
+            let runtime = builder.build()?;
             let handle = runtime.handle().clone();
             let (is_over, shared) = (is_over(), Handle::current());
-            let thread = std::thread::Builder::new().name(format!("tidings-http-{number}"));
-            running.push(thread.spawn(move || {
+            let name = format!("tidings-http-{number}");
+            let (end, ended) = oneshot::channel::<()>();
+            std::thread::Builder::new().name(name.clone()).spawn(move || {
+                let _end = end;
                 outlived_by(shared);
                 runtime.spawn(carry_publishes());
                 runtime.block_on(is_over);
                 // Dropped, it would wait for reads of a store that hangs.
                 runtime.shutdown_background();
-            })?);
+            })?;
+            running.push((name, ended));
             threads.push(RequestThread { runtime: handle, connections: Arc::default() });
         }
         Ok((Self(threads), Running(running)))
@@ -73,16 +83,23 @@ impl RequestThreads {
 }
 
 impl Running {
-    /// Waits for the threads to end, which cuts the connections that are left on them.
-    pub(crate) async fn ended(self) {
-        let joined = tokio::task::spawn_blocking(|| {
-            for thread in self.0 {
-                // Panics of tasks stay with them, and have been reported.
-                let _ = thread.join();
+    /// Waits for the threads to end, which cuts the connections that are left on them. Returns the
+    /// names of those that have not after [`REQUEST_THREADS_END_MAX`]: something on them blocks.
+    pub(crate) async fn ended(self) -> Vec<String> {
+        let end = Instant::now() + REQUEST_THREADS_END_MAX;
+        let mut left = Vec::new();
+        for (name, ended) in self.0 {
+            if timeout_at(end, ended).await.is_err() {
+                left.push(name);
             }
-        });
-        let _ = joined.await;
+        }
+        left
     }
+}
+
+/// Threads for calls that block that one of `count` request threads has.
+fn blocking_threads(count: usize) -> usize {
+    (REQUEST_BLOCKING_THREADS_MAX / count.max(1)).max(REQUEST_BLOCKING_THREADS_MIN)
 }
 
 /// One of the connections of a thread.
@@ -162,7 +179,7 @@ mod tests {
         open.push(connect(&threads));
         assert_eq!(names.recv().await.unwrap(), "tidings-http-1");
         drop(end);
-        running.ended().await;
+        assert!(running.ended().await.is_empty());
         assert_eq!(connections(&threads), [0, 0, 0]);
     }
 
@@ -175,7 +192,7 @@ mod tests {
             pending::<()>().await;
         });
         drop(end);
-        running.ended().await;
+        assert!(running.ended().await.is_empty());
         assert_eq!(left.recv().await, None);
         // One that comes too late is dropped.
         let (held, mut left) = mpsc::channel::<()>(1);
@@ -201,8 +218,54 @@ mod tests {
         });
         begun.await.unwrap();
         drop(end);
-        running.ended().await;
+        assert!(running.ended().await.is_empty());
         drop(return_it);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_a_request_blocks_does_not_hold_up_the_end_of_the_others() {
+        let (threads, running, end) = start(2);
+        let (return_it, returned) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        threads.spawn(async move {
+            let _ = begin.send(());
+            let _ = returned.recv();
+        });
+        begun.await.unwrap();
+        drop(end);
+        assert_eq!(running.ended().await, ["tidings-http-0"]);
+        drop(return_it);
+    }
+
+    #[tokio::test]
+    async fn calls_that_block_have_a_bounded_number_of_threads() {
+        let (threads, running, end) = start(64);
+        let (began, mut has_begun) = mpsc::unbounded_channel();
+        let (return_them, returned) = watch::channel(());
+        let call = move || {
+            let (began, mut returned) = (began.clone(), returned.clone());
+            tokio::task::spawn_blocking(move || {
+                let _ = began.send(());
+                let _ = Handle::current().block_on(returned.changed());
+            })
+        };
+        let (all, all_there) = oneshot::channel();
+        threads.spawn(async move {
+            let calls: Vec<_> = (0..=REQUEST_BLOCKING_THREADS_MIN).map(|_| call()).collect();
+            let _ = all.send(calls);
+        });
+        let calls = all_there.await.unwrap();
+        for _ in 0..REQUEST_BLOCKING_THREADS_MIN {
+            has_begun.recv().await.unwrap();
+        }
+        assert!(has_begun.try_recv().is_err(), "one more waits");
+        drop(return_them);
+        has_begun.recv().await.unwrap();
+        for call in calls {
+            call.await.unwrap();
+        }
+        drop(end);
+        assert!(running.ended().await.is_empty());
     }
 
     #[tokio::test]
@@ -218,6 +281,6 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(end);
-        running.ended().await;
+        assert!(running.ended().await.is_empty());
     }
 }

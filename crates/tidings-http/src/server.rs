@@ -118,7 +118,11 @@ impl HttpServer {
         shared.state.finish_notifying().await;
         stage.send_replace(Stage::Gone);
         if let Some(running) = running {
-            running.ended().await;
+            let left = running.ended().await;
+            if !left.is_empty() {
+                let threads = left.join(", ");
+                tracing::warn!(threads, "requests block their threads, which are left behind");
+            }
         }
     }
 }

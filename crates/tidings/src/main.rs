@@ -16,6 +16,7 @@ mod hub_client;
 mod hub_config;
 mod hub_url;
 mod keys;
+mod limits;
 mod notify;
 mod open_files;
 mod output;

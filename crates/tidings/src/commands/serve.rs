@@ -17,8 +17,9 @@ use crate::certificate::CertificateFiles;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use crate::hub_config::HubConfig;
+use crate::limits::{BLOCKING_THREADS_MAX, RUNTIME_END_MAX};
 use crate::open_files::{self, OpenFiles};
-use crate::runtime::no_runtime;
+use crate::runtime::{self, no_runtime};
 use crate::server_config::{open_sessions, server_config};
 use crate::settings::{DEFAULT_FILE, Layer, NotifyTable, Settings, read_file};
 use crate::signals::{self, Hangup, Signals};
@@ -74,6 +75,7 @@ pub(super) fn run_with(
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(settings.hub.runtime.workers)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()
         .build()
         .map_err(no_runtime)?;
@@ -131,7 +133,7 @@ pub(super) fn run_with(
         Ok(Arc::into_inner(failed).and_then(OnceLock::into_inner))
     })?;
     // So that the log is closed in good order, when nothing can use it any more.
-    drop(runtime);
+    runtime::end(runtime, RUNTIME_END_MAX);
     drop(store);
     telemetry.end();
     match failed {
