@@ -17,6 +17,10 @@ check:
 test *steps:
     scripts/test {{steps}}
 
+# Randomised tests with many seeds; without arguments the list of them.
+test-long *args:
+    scripts/test-long {{args}}
+
 # Sizes, columns, crate arrows, words outside their place, dead links.
 tidy:
     cargo run -q -p xtask -- tidy

@@ -11,11 +11,7 @@
 //! Nothing here depends on time or threads; a failing seed always fails. `SIMULATION_SEED` names
 //! the first seed, `SIMULATION_SEEDS` how many are run, and `SIMULATION_STEPS` how long each life
 //! is.
-//! The long form, a part of a million lives:
-//!
-//! ```text
-//! SIMULATION_SEED=1 SIMULATION_SEEDS=100000 cargo test --release -p tidings-hub --test simulation
-//! ```
+//! The long form, a million lives: `scripts/test-long hub`
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -23,6 +19,7 @@
 mod inflate;
 #[path = "simulation/reader.rs"]
 mod reader;
+mod seeds;
 #[path = "simulation/sparse_log.rs"]
 mod sparse_log;
 #[path = "simulation/truth.rs"]
@@ -30,30 +27,21 @@ mod truth;
 #[path = "simulation/world.rs"]
 mod world;
 
+use seeds::{Running, number, seeds};
 use sparse_log::Bug;
 use world::World;
 
 const STEPS: u64 = 300;
 
 #[test]
-#[allow(clippy::disallowed_methods)] // the hub reads no environment, but the search for a seed does
 fn every_reader_gets_its_events_in_order_and_once_or_a_reset() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (first, count) = match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
-        (Some(seed), count) => (seed, count.unwrap_or(1)),
-        (None, count) => (1, count.unwrap_or(2000)),
-    };
+    let seeds = seeds(2000);
+    let count = seeds.end - seeds.start;
     let steps = number("SIMULATION_STEPS").unwrap_or(STEPS);
     let mut totals = world::Counters::default();
-    for seed in first..first + count {
-        let outcome = std::panic::catch_unwind(|| live(seed, steps, Bug::Nothing));
-        match outcome {
-            Ok(counters) => totals.add(&counters),
-            Err(panic) => {
-                eprintln!("failing seed: SIMULATION_SEED={seed}");
-                std::panic::resume_unwind(panic);
-            }
-        }
+    for seed in seeds {
+        let _running = Running(seed);
+        totals.add(&live(seed, steps, Bug::Nothing));
     }
     // The run must have exercised everything.
     if count > 100 {

@@ -1,8 +1,9 @@
 //! The store on a simulated disk: power cuts, kills, full disks, failed syncs, flipped bytes.
 //!
 //! The duties of every store are tested by the store suite (`tidings-testkit`); these tests cover
-//! what only a disk can cause. Each test prints the seed it fails with. The background thread runs
-//! beside the test, so a seed repeats what the test does, but not always the timing of that thread.
+//! what only a disk can cause. Each test prints the seed it fails with; `SIMULATION_SEED` runs that
+//! one, and `scripts/test-long disk` many. The background thread runs beside the test, so a seed
+//! repeats what the test does, but not always the timing of that thread.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -18,6 +19,8 @@ mod older_index;
 mod opened_slots;
 mod reloads;
 mod rules;
+#[path = "../../tidings-hub/tests/seeds/mod.rs"]
+mod seeds;
 mod states;
 mod superseded;
 mod turns;
@@ -30,6 +33,7 @@ use tidings_hub::{
     Record, Retained, Timestamp, Topic, TopicState, Visibility, with_causes,
 };
 
+use self::seeds::{Running, seeds};
 use crate::disk::simulated::{Dice, SimulatedDisk};
 use crate::recovery::Role;
 use crate::{DiskConfig, DiskStore, OpenError};

@@ -8,3 +8,5 @@ mod begin;
 mod erase;
 mod memory_journal;
 mod rules;
+#[path = "../../tidings-hub/tests/seeds/mod.rs"]
+mod seeds;

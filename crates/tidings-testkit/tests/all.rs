@@ -58,6 +58,8 @@ mod renewal;
 mod request_threads;
 mod run_world;
 mod runs;
+#[path = "../../tidings-hub/tests/seeds/mod.rs"]
+mod seeds;
 mod seeing;
 mod session_edges;
 mod sessions;

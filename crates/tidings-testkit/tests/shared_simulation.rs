@@ -10,13 +10,8 @@
 //! hubs' runs follow from it, too, and after each step the threads of the hubs' caches come to
 //! rest.
 //!
-//! `SIMULATION_SEED` runs one seed, `SIMULATION_SEEDS` and `SIMULATION_STEPS` set how many, and how
-//! long; `SIMULATION_FIRST` is the first one. The long form:
-//!
-//! ```text
-//! SIMULATION_SEEDS=10000 SIMULATION_STEPS=1000 cargo test --release -p tidings-testkit \
-//!     --test shared_simulation every_client -- --nocapture
-//! ```
+//! `SIMULATION_SEED` names the first seed, `SIMULATION_SEEDS` how many are run, and
+//! `SIMULATION_STEPS` how long each life is. The long form: `scripts/test-long shared`
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "shared_world/client.rs"]
@@ -31,6 +26,8 @@ mod naive;
 mod node;
 #[path = "shared_world/ruled.rs"]
 mod ruled;
+#[path = "../../tidings-hub/tests/seeds/mod.rs"]
+mod seeds;
 #[path = "shared_world/trusting.rs"]
 mod trusting;
 #[path = "shared_world/truth.rs"]
@@ -40,11 +37,11 @@ mod unchecked;
 #[path = "shared_world/world.rs"]
 mod world;
 
-use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use findings::Findings;
+use seeds::{Running, number, seeds};
 use world::{Bug, World};
 
 /// Makes the world of a seed.
@@ -68,11 +65,8 @@ fn run_all(make: Make, seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Fin
             if seed >= seeds.end {
                 return total;
             }
-            let findings =
-                panic::catch_unwind(|| run(make, seed, steps, bug)).unwrap_or_else(|panic| {
-                    eprintln!("failing seed: SIMULATION_SEED={seed}");
-                    panic::resume_unwind(panic);
-                });
+            let _running = Running(seed);
+            let findings = run(make, seed, steps, bug);
             if bug == Bug::None && findings.is_wrong() {
                 eprintln!("failing seed: SIMULATION_SEED={seed}: {findings:?}");
             }
@@ -92,13 +86,8 @@ fn run_all(make: Make, seeds: std::ops::Range<u64>, steps: u64, bug: Bug) -> Fin
 
 /// Runs the seeds that the environment says. Returns what came out, and of how many.
 fn run_some(make: Make) -> (Findings, u64) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let steps = number("SIMULATION_STEPS").unwrap_or(300);
-    let first = number("SIMULATION_FIRST").unwrap_or(1);
-    let seeds = match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => first..first + number("SIMULATION_SEEDS").unwrap_or(300),
-    };
+    let seeds = seeds(300);
     let count = seeds.end - seeds.start;
     let findings = run_all(make, seeds, steps, Bug::None);
     eprintln!("{count} seeds: {findings:?}");

@@ -2,7 +2,7 @@
 //! SIGKILL under load, again and again over the same history, and after each start its history is
 //! compared with the answers to publishers and the events of subscribers.
 //!
-//! `TIDINGS_CRASH_ROUNDS` sets how often; 200 unless set.
+//! `KILL_ROUNDS` sets how often; 200 unless set.
 #![allow(clippy::print_stdout)]
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ use tidings_hub::Random;
 
 #[test]
 fn whatever_was_acknowledged_is_there_after_kill_9_and_nothing_else_was_delivered() {
-    let rounds = std::env::var("TIDINGS_CRASH_ROUNDS").map_or(200, |text| text.parse().unwrap());
+    let rounds = std::env::var("KILL_ROUNDS").map_or(200, |text| text.parse().unwrap());
     let seed = RandomState::new().hash_one(0);
     println!("seed {seed}");
     let mut random = Random::new(seed);

@@ -2,7 +2,7 @@
 //! again and again over the same log. After each start nothing that was erased is back, `grep`
 //! finds nothing of it in the data folder, and every other event is there.
 //!
-//! `TIDINGS_ERASE_ROUNDS` sets how often; 12 unless set.
+//! `KILL_ROUNDS` sets how often; 12 unless set.
 #![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use tidings_hub::Random;
 
 #[test]
 fn nothing_that_was_erased_is_back_after_kill_9_and_everything_else_is_there() {
-    let rounds = std::env::var("TIDINGS_ERASE_ROUNDS").map_or(12, |text| text.parse().unwrap());
+    let rounds = std::env::var("KILL_ROUNDS").map_or(12, |text| text.parse().unwrap());
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let mut random = Random::new(seed);

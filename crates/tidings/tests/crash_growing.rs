@@ -2,7 +2,7 @@
 //! again and again over the same log. After each start every acknowledged piece is in the value of
 //! its key exactly once, in order, and history has the same pieces.
 //!
-//! `TIDINGS_GROWING_ROUNDS` sets how often; 12 unless set.
+//! `KILL_ROUNDS` sets how often; 12 unless set.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use tidings_hub::Random;
 
 #[test]
 fn every_acknowledged_piece_is_in_the_value_exactly_once_after_kill_9() {
-    let rounds = std::env::var("TIDINGS_GROWING_ROUNDS").map_or(12, |text| text.parse().unwrap());
+    let rounds = std::env::var("KILL_ROUNDS").map_or(12, |text| text.parse().unwrap());
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let mut random = Random::new(seed);

@@ -1,6 +1,6 @@
 //! Retention by rules, with the real program: under load, killed, reloaded, and full.
 //!
-//! `TIDINGS_RETENTION_ROUNDS` sets how often it is killed; 8 unless set.
+//! `KILL_ROUNDS` sets how often it is killed; 8 unless set.
 #![cfg(unix)]
 #![allow(clippy::print_stdout)]
 
@@ -98,7 +98,7 @@ pub(crate) fn chatter(address: &str, stop: &AtomicBool) {
 
 #[test]
 fn the_last_events_beside_a_chatty_topic_survive_kill_9_at_any_moment() {
-    let rounds = std::env::var("TIDINGS_RETENTION_ROUNDS").map_or(8, |text| text.parse().unwrap());
+    let rounds = std::env::var("KILL_ROUNDS").map_or(8, |text| text.parse().unwrap());
     let folder = Folder::new();
     folder.file("hub.toml", RULES);
     let seed = u64::from(std::process::id());

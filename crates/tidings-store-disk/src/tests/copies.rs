@@ -86,7 +86,8 @@ fn a_copy_takes_only_what_comes_next() {
 
 #[test]
 fn a_copy_keeps_its_name_after_a_power_cut() {
-    for seed in 0..50 {
+    for seed in seeds(50) {
+        let _running = Running(seed);
         let disk = copy_from(seed, 1);
         let store = open_copy(&disk).unwrap();
         follow(&store, 1, &[20; 30]);

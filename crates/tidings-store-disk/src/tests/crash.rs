@@ -3,20 +3,16 @@ use crate::Durability;
 use crate::disk::Disk as _;
 use crate::disk::simulated::Trouble;
 
-/// Number of lives by default; `TIDINGS_SEEDS` sets another.
+/// Number of lives.
 const SEEDS: u64 = 30;
-
-fn seeds() -> u64 {
-    std::env::var("TIDINGS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap())
-}
 
 /// Appends, retention and reopening, with a kill or a power cut at any moment; afterwards
 /// everything acknowledged is there, and an unacknowledged append is there as a whole or not at
 /// all.
 #[test]
 fn nothing_acknowledged_is_lost_by_a_power_cut() {
-    for seed in 0..seeds() {
-        eprintln!("seed {seed}");
+    for seed in seeds(SEEDS) {
+        let _running = Running(seed);
         let retention = if seed % 3 == 0 { 60 << 10 } else { u64::MAX };
         Life::new(seed, small(retention)).live(6, true);
     }
@@ -24,8 +20,8 @@ fn nothing_acknowledged_is_lost_by_a_power_cut() {
 
 #[test]
 fn nothing_that_reached_the_operating_system_is_lost_by_a_kill() {
-    for seed in 0..seeds() / 2 {
-        eprintln!("seed {seed}");
+    for seed in seeds(SEEDS / 2) {
+        let _running = Running(seed);
         let config = DiskConfig { durability: Durability::Os, ..small(u64::MAX) };
         Life::new(seed, config).live(6, false);
     }
@@ -34,8 +30,8 @@ fn nothing_that_reached_the_operating_system_is_lost_by_a_kill() {
 /// Without `fsync` a power cut can lose the end of the log, but leaves no gap and no half append.
 #[test]
 fn a_log_that_is_not_synced_loses_at_most_its_end() {
-    for seed in 0..seeds() {
-        eprintln!("seed {seed}");
+    for seed in seeds(SEEDS) {
+        let _running = Running(seed);
         let config = DiskConfig { durability: Durability::Os, ..small(u64::MAX) };
         let mut life = Life::new(seed, config);
         for _ in 0..4 {

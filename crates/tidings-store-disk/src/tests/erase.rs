@@ -11,12 +11,8 @@ use crate::Rule;
 use crate::disk::Disk as _;
 use crate::disk::simulated::Trouble;
 
-/// Number of lives by default; `TIDINGS_SEEDS` sets another.
+/// Number of lives.
 const SEEDS: u64 = 16;
-
-fn seeds() -> u64 {
-    std::env::var("TIDINGS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap())
-}
 
 fn topic(number: u64) -> Topic {
     Topic::new(format!("topic/{number}")).unwrap()
@@ -248,8 +244,8 @@ impl World {
 
 #[test]
 fn what_is_erased_is_in_no_file_and_everything_else_stays() {
-    for seed in 0..seeds() / 2 {
-        eprintln!("seed {seed}");
+    for seed in seeds(SEEDS / 2) {
+        let _running = Running(seed);
         let mut world = World::new(seed);
         for _ in 0..3 {
             let store = open(&world.disk, &world.config).unwrap();
@@ -263,8 +259,8 @@ fn what_is_erased_is_in_no_file_and_everything_else_stays() {
 /// Kills and power cuts in the middle of erasures, and of their repair.
 #[test]
 fn nothing_comes_back_and_nothing_else_is_lost_wherever_the_machine_stops() {
-    for seed in 0..seeds() {
-        eprintln!("seed {seed}");
+    for seed in seeds(SEEDS) {
+        let _running = Running(seed);
         let mut world = World::new(seed + 1_000);
         for _ in 0..6 {
             let stops = if world.dice.one_in(4) { 8 } else { 400 };
@@ -296,7 +292,8 @@ fn nothing_comes_back_and_nothing_else_is_lost_wherever_the_machine_stops() {
 #[test]
 fn an_erasure_that_failed_is_made_good_by_the_next_one() {
     let mut failed = 0;
-    for seed in 0..2 * seeds() {
+    for seed in seeds(2 * SEEDS) {
+        let _running = Running(seed);
         let mut world = World::new(seed + 2_000);
         for round in 0..3 {
             let store = open(&world.disk, &world.config).unwrap();
@@ -328,7 +325,8 @@ fn an_erasure_that_failed_is_made_good_by_the_next_one() {
         let store = open(&world.disk, &world.config).unwrap();
         world.check(&store);
     }
-    assert!(failed >= seeds(), "{failed} erasures failed");
+    let lives = seeds(2 * SEEDS).count() as u64;
+    assert!(lives < SEEDS || 2 * failed >= lives, "{failed} erasures failed");
 }
 
 #[test]

@@ -107,8 +107,8 @@ fn a_process_without_descriptors_takes_events_until_its_segment_ends_and_again_o
 
 #[test]
 fn nothing_that_was_acknowledged_on_a_nearly_full_disk_is_lost_by_a_power_cut() {
-    for seed in 0..60 {
-        eprintln!("seed {seed}");
+    for seed in seeds(60) {
+        let _running = Running(seed);
         let disk = SimulatedDisk::new(seed);
         let config = config(Durability::Fsync);
         let store = open(&disk, &config).unwrap();
@@ -239,8 +239,8 @@ fn a_file_that_cannot_be_removed_is_removed_later_without_an_interruption() {
 /// one stays, through kills and power cuts, and dropped events do not come back.
 #[test]
 fn an_old_file_that_stays_does_not_let_the_folder_grow_without_bound() {
-    for seed in 0..4 {
-        eprintln!("seed {seed}");
+    for seed in seeds(4) {
+        let _running = Running(seed);
         let mut disk = SimulatedDisk::new(seed);
         let config = small(60 << 10);
         let (mut dice, mut stored) = (Dice(seed), Vec::new());

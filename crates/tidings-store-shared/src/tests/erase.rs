@@ -10,17 +10,14 @@ use tidings_hub::{
 use tidings_store_disk::DiskConfig;
 
 use super::memory_journal::MemoryJournal;
+use super::seeds::{Running, seeds};
 use crate::limits::ERASURES_MAX;
 use crate::mistake::{Killed, Mistake, kill_after};
 use crate::test_folder::TestFolder;
 use crate::{SharedConfig, SharedStore};
 
-/// Runs of the simulation. A longer one: `ERASE_SEEDS=2000 cargo test --release -p
-/// tidings-store-shared erase`.
-fn seeds() -> u64 {
-    std::env::var("ERASE_SEEDS").map_or(12, |text| text.parse().unwrap())
-}
-
+/// Runs of the simulation; `scripts/test-long erase` makes more.
+const SEEDS: u64 = 12;
 const STEPS: u32 = 50;
 const TOPICS: u64 = 3;
 const HUBS: usize = 3;
@@ -30,8 +27,9 @@ type Verdict = Result<(), String>;
 
 #[test]
 fn what_is_erased_is_gone_at_every_hub_and_nothing_else_is() {
-    for seed in 1..=seeds() {
-        run(seed).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+    for seed in seeds(SEEDS) {
+        let _running = Running(seed);
+        run(seed).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
 }
 
