@@ -89,6 +89,7 @@ mod routes;
 mod server;
 mod session;
 mod store_problem;
+mod to_end;
 mod token_report;
 
 pub use config::Config;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::request::Parts;
 use tidings_http::auth::session::cookie::SessionName;
 use tidings_http::auth::{Caller, link};
@@ -12,7 +14,7 @@ use crate::link_query::LinkQuery;
 /// A request to the API whose sender is known. The routes build it once and hand it on, so every
 /// operation that needs a grant has one.
 pub(crate) struct RequestContext<'a> {
-    pub(crate) state: &'a State,
+    pub(crate) state: &'a Arc<State>,
     pub(crate) config: &'a Config,
     pub(crate) parts: &'a Parts,
     /// The parameters that were not taken yet.
@@ -31,7 +33,7 @@ impl<'a> RequestContext<'a> {
     /// A 400 if the query cannot be read, a 401 that says why the sender is unknown, and a 403 for
     /// a page of a foreign origin that would change something without a token.
     pub(crate) async fn new(
-        state: &'a State,
+        state: &'a Arc<State>,
         config: &'a Config,
         parts: &'a Parts,
         action: Option<(Action, Option<&str>)>,
@@ -62,7 +64,7 @@ impl<'a> RequestContext<'a> {
     ///
     /// A 400 if the query cannot be read, and a 401 that says why the sender is unknown.
     pub(crate) async fn of_reader(
-        state: &'a State,
+        state: &'a Arc<State>,
         config: &'a Config,
         parts: &'a Parts,
         raw_topic: Option<&'a str>,

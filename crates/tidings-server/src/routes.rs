@@ -131,7 +131,7 @@ impl Routes {
         body: RequestBody,
         path: Path<'_>,
     ) -> Result<Answer, Problem> {
-        let (state, methods) = (&*self.state, path.methods());
+        let (state, methods) = (&self.state, path.methods());
         let route = match path.meaning(&parts.method) {
             Meaning::Route(route) => route,
             Meaning::Options => return options(state, parts, methods),

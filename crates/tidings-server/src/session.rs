@@ -1,6 +1,7 @@
 //! `POST`, `GET` and `DELETE /session`: a page exchanges its token for a cookie, asks about it, and
 //! ends its session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -21,23 +22,30 @@ use tidings_http::state::State;
 use tidings_hub::{CloseReason, Interest};
 
 use crate::hubs::question::{self, Question};
+use crate::to_end::to_end;
 
 /// `POST /session`.
-pub(crate) async fn start(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+pub(crate) async fn start(state: &Arc<State>, parts: &Parts) -> Result<Answer, Problem> {
     let (name, age) = name_and_age(state, parts)?;
     let started = state.auth().start_session(state.config(), parts, &name, age).await?;
-    let session = &started.session;
-    if let Some(old) = started.replaced {
-        end(state, &old).await?;
-    }
-    if started.may_cut {
-        let is_cut = |interest: &Interest| !session.covers(interest, state.auth().everybody());
-        close(state, &[session.id()], CloseReason::GrantNarrowed, is_cut).await;
-    }
-    if started.is_renewed && started.cookie.is_some() {
-        question::ask(state, &Question::RenewSession(session.renewed())).await;
-    }
-    let mut body = describe(session);
+    let session = started.session.clone();
+    let is_told = started.is_renewed && started.cookie.is_some();
+    let (on, old, may_cut) = (Arc::clone(state), started.replaced, started.may_cut);
+    let changing = async move {
+        if let Some(old) = old {
+            end(&on, &old).await?;
+        }
+        if may_cut {
+            let is_cut = |interest: &Interest| !session.covers(interest, on.auth().everybody());
+            close(&on, &[session.id()], CloseReason::GrantNarrowed, is_cut).await;
+        }
+        if is_told {
+            question::ask(&on, &Question::RenewSession(session.renewed())).await;
+        }
+        Ok(())
+    };
+    to_end(state, changing).await?;
+    let mut body = describe(&started.session);
     body["renewed"] = started.is_renewed.into();
     let mut response = answer::json(body.to_string());
     response.headers_mut().extend(started.cookie.map(|cookie| (SET_COOKIE, cookie)));
@@ -65,13 +73,14 @@ pub(crate) fn read(state: &State, parts: &Parts) -> Result<Answer, Problem> {
 }
 
 /// `DELETE /session`. Every cookie of the name is removed, whatever it says.
-pub(crate) async fn finish(state: &State, parts: &Parts) -> Result<Answer, Problem> {
+pub(crate) async fn finish(state: &Arc<State>, parts: &Parts) -> Result<Answer, Problem> {
     let name = name(parts)?;
     let sessions = state.auth().sessions()?;
     if let Some(session) = sessions.session(parts, &name) {
         foreign_page::check_change(state.config(), parts, Ambient::Cookie)?;
         foreign_page::check_session(state.config(), parts, session.origin())?;
-        end(state, &session).await?;
+        let on = Arc::clone(state);
+        to_end(state, async move { end(&on, &session).await }).await?;
     }
     let mut response = answer::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
@@ -139,7 +148,7 @@ pub(crate) async fn renew_here(state: &State, told: &RenewedSession) {
     close(state, &[renewed.id], CloseReason::GrantNarrowed, is_cut).await;
 }
 
-/// Closes those streams of sessions that are meant, whether or not the client waits for it.
+/// Closes those streams of sessions that are meant.
 async fn close(
     state: &State,
     sessions: &[SessionId],
@@ -159,12 +168,9 @@ async fn close(
         owner.is_some_and(|owner| sessions.contains(&owner.id())) && is_meant(&subscriber.interest)
     });
     let ids: Vec<_> = of_it.map(|(id, _)| id).collect();
-    if ids.is_empty() {
-        return;
+    if !ids.is_empty() {
+        state.engine().close(&ids, reason).await;
     }
-    let engine = state.engine().clone();
-    let closing = tokio::spawn(async move { engine.close(&ids, reason).await });
-    let _ = closing.await;
 }
 
 fn describe(session: &Session) -> Value {

@@ -21,6 +21,7 @@ mod compression;
 mod contract_service;
 mod cors;
 mod crowded;
+mod cut_short;
 mod disk;
 mod embedding;
 mod erase;

@@ -1,5 +1,7 @@
 //! `GET` and `DELETE /denials`: identities that are kept away.
 
+use std::sync::Arc;
+
 use http::header::{HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 use tidings_http::answer::Answer;
@@ -11,6 +13,7 @@ use tidings_hub::Timestamp;
 use crate::admin::selection::{self, SELECTIONS};
 use crate::hubs::question::{self, Question};
 use crate::request::RequestContext;
+use crate::to_end::to_end;
 
 /// `GET /denials`. Requires permission to look.
 pub(crate) fn denials(context: &RequestContext<'_>) -> Result<Answer, Problem> {
@@ -42,8 +45,12 @@ pub(crate) async fn lift(mut context: RequestContext<'_>) -> Result<Answer, Prob
     context.finish_query(SELECTIONS)?;
     let denied = selection::denied(&selection)?;
     let asked = Question::Lift { selection: (&selection).into() };
-    let here = record(context.state, move |denials| denials.lift(&denied)).await?;
-    let others = question::ask(context.state, &asked).await;
+    let state = Arc::clone(context.state);
+    let lifting = async move {
+        let here = record(&state, move |denials| denials.lift(&denied)).await?;
+        Ok((here, question::ask(&state, &asked).await))
+    };
+    let (here, others) = to_end(context.state, lifting).await?;
     let mut elsewhere = others.iter().flat_map(|others| others.by_hub.values());
     let lifted = here.is_some() || elsewhere.any(|lifted| lifted == &Value::Bool(true));
     let mut body = Map::new();

@@ -1,6 +1,7 @@
 //! `DELETE /connections` and `DELETE /connections/{id}`: closing streams, wherever they are, and
 //! denying access.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -18,6 +19,7 @@ use crate::admin::selection::{self, SELECTIONS};
 use crate::hubs::question::{self, Question};
 use crate::limits::DENY_MAX;
 use crate::request::RequestContext;
+use crate::to_end::to_end;
 
 /// `DELETE /connections`. Requires permission to kick. With `deny`, the identity is kept away.
 pub(crate) async fn kick(mut context: RequestContext<'_>) -> Result<Answer, Problem> {
@@ -34,15 +36,18 @@ pub(crate) async fn kick(mut context: RequestContext<'_>) -> Result<Answer, Prob
         }
     };
     let until = denied.as_ref().map(|(_, until)| *until);
-    let state = context.state;
-    let denial = match denied {
-        Some((denied, until)) => {
-            Some(record(state, move |denials| denials.deny(denied, until)).await?)
-        }
-        None => None,
+    let state = Arc::clone(context.state);
+    let closing = async move {
+        let denial = match denied {
+            Some((denied, until)) => {
+                Some(record(&state, move |denials| denials.deny(denied, until)).await?)
+            }
+            None => None,
+        };
+        let asked = Question::Close { selection: (&selection).into(), denial };
+        Ok(tokio::join!(close(&state, selection), question::ask(&state, &asked)))
     };
-    let asked = Question::Close { selection: (&selection).into(), denial };
-    let (here, others) = tokio::join!(close(state, selection), question::ask(state, &asked));
+    let (here, others) = to_end(context.state, closing).await?;
     let elsewhere = others.iter().flat_map(|others| others.by_hub.values());
     let closed = here + elsewhere.filter_map(Value::as_u64).sum::<u64>();
     let mut body = Map::new();
@@ -59,7 +64,9 @@ pub(crate) async fn kick_one(context: RequestContext<'_>, raw_id: &str) -> Resul
     let id = query::decode(raw_id, Plus::Itself)?.parse::<ConnectionId>();
     let id = id.map_err(|error| Problem::new(Code::ConnectionUnknown, error.to_string()))?;
     let mut others = None;
-    if !close_one(context.state, id).await {
+    let state = Arc::clone(context.state);
+    let closing = async move { Ok(close_one(&state, id).await) };
+    if !to_end(context.state, closing).await? {
         let asked = Question::CloseOne { id: id.to_string() };
         let answers = question::ask_owner(context.state, id, &asked).await?;
         let is_closed = |asked: &question::Answers| {
@@ -80,7 +87,7 @@ pub(crate) async fn close(state: &State, selection: Selection) -> u64 {
     let found = state.present().select(selection, None, usize::MAX).await;
     let ids: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
     let closed = ids.len() as u64;
-    close_all(state, ids).await;
+    state.engine().close(&ids, CloseReason::Kicked).await;
     closed
 }
 
@@ -88,16 +95,9 @@ pub(crate) async fn close(state: &State, selection: Selection) -> u64 {
 pub(crate) async fn close_one(state: &State, id: ConnectionId) -> bool {
     let is_here = state.present().has(id).await;
     if is_here {
-        close_all(state, vec![id]).await;
+        state.engine().close(&[id], CloseReason::Kicked).await;
     }
     is_here
-}
-
-/// Closes connections in a task of its own, so that it happens whether or not the operator waits.
-async fn close_all(state: &State, ids: Vec<ConnectionId>) {
-    let engine = state.engine().clone();
-    let closing = tokio::spawn(async move { engine.close(&ids, CloseReason::Kicked).await });
-    let _ = closing.await;
 }
 
 fn deny_length(text: &str) -> Result<Duration, Problem> {
