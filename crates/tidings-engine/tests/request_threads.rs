@@ -10,12 +10,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use hooked_log::{Call, HookedLog};
 use tidings_engine::{Engine, EngineConfig, PublishError, carry_publishes};
 use tidings_hub::{Draft, Topic};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet, yield_now};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An engine, and the number of batches that its log has taken.
 fn engine() -> (Engine, Arc<AtomicUsize>) {
@@ -197,6 +201,63 @@ fn a_publisher_whose_job_is_in_the_tray_when_the_engine_stops_learns_it() {
         let refused = engine.publish(draft("late")).await.unwrap_err();
         assert!(matches!(refused, PublishError::Stopping), "{refused}");
     });
+}
+
+#[test]
+fn publishers_do_not_wait_for_a_committer_that_panicked_wherever_their_events_are() {
+    let (came, has_come) = channel();
+    let (open, opened) = channel::<()>();
+    let opened = Mutex::new(opened);
+    let log = HookedLog::new(move |call| {
+        if call == Call::Append {
+            came.send(()).unwrap();
+            opened.lock().unwrap().recv().expect("a log that does not panic");
+        }
+    });
+    let engine = Engine::start(Arc::new(log), EngineConfig::default()).unwrap();
+    let (runtime, _carrier) = runtime();
+    let publish = |data: &str| {
+        let (engine, data) = (engine.clone(), draft(data));
+        async move { engine.publish(data).await }
+    };
+    let turns = async |until: &dyn Fn() -> bool| {
+        while !until() {
+            yield_now().await;
+        }
+    };
+
+    let stored = runtime.spawn(publish("stored, its answer is in the tray"));
+    runtime.block_on(turns(&|| has_come.try_recv().is_ok()));
+    let appended = runtime.spawn(publish("appended when the committer panics"));
+    let turn = std::cell::Cell::new(0);
+    runtime.block_on(turns(&|| turn.replace(turn.get() + 1) == 10));
+    open.send(()).unwrap();
+    // From here on the carrier has no turn.
+    has_come.recv_timeout(PATIENCE).expect("the second batch comes to the log");
+    let queued = std::thread::scope(|scope| {
+        let queue = || {
+            let mut queued = Box::pin(publish("in the queue"));
+            start(queued.as_mut());
+            queued
+        };
+        scope.spawn(queue).join().unwrap()
+    });
+    let mut in_tray = Box::pin(publish("in the tray"));
+    start(in_tray.as_mut());
+    drop(open);
+    let other = Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(&*other.block_on(engine.thread_panicked()), "committer");
+
+    let answers = async {
+        assert_eq!(stored.await.unwrap().unwrap()[0].position.get(), 1);
+        let late = publish("late");
+        let others = [appended.await.unwrap(), queued.await, in_tray.await, late.await];
+        for answer in others {
+            assert!(matches!(answer, Err(PublishError::Stopping)), "{answer:?}");
+        }
+        engine.stop().await;
+    };
+    runtime.block_on(async { timeout(PATIENCE, answers).await }).expect("nobody waits");
 }
 
 #[test]
