@@ -1,10 +1,12 @@
-//! The one thread that writes to the store.
+//! What writes to the store: one thread, or another one in its place.
 //!
 //! Publishers put their drafts into a queue and wait. The committer takes everything in the queue,
 //! up to a batch, appends it with one call (one `fsync`), answers all of its publishers, and looks
 //! again. No delay is added to make batches bigger: while one batch is being synced, the next one
-//! collects by itself.
+//! collects by itself. While the committer sleeps, a thread with a single publisher can commit what
+//! that brings ([`tray`]), so that it waits for no other thread.
 
+mod desk;
 mod keys;
 mod maxima;
 mod queue;
@@ -28,8 +30,9 @@ use crate::limits::{
 use crate::timings::Timings;
 use crate::topic_share::TopicShare;
 
+pub(crate) use desk::Desk;
 pub(crate) use maxima::Maxima;
-use queue::JobQueue;
+pub(crate) use queue::JobQueue;
 use run::TopicEnd;
 pub(crate) use stream::{JobStream, OpenStreams};
 pub(crate) use topics::topic_count;
@@ -39,7 +42,7 @@ use verdict::{Judgement, Verdict, judge};
 
 /// A handle to the committer.
 pub(crate) struct Committer {
-    queue: Arc<JobQueue>,
+    pub(crate) queue: JobQueue,
     /// Bytes that the queue still takes. Publishers wait here when it is full.
     room: Arc<Semaphore>,
     maxima: Maxima,
@@ -56,7 +59,7 @@ pub(crate) enum Taking {
 }
 
 /// One publisher's drafts.
-struct Job {
+pub(crate) struct Job {
     drafts: Vec<Draft>,
     taking: Taking,
     cost: usize,
@@ -75,7 +78,7 @@ struct Job {
 impl Committer {
     pub(crate) fn new(maxima: Maxima) -> Self {
         Self {
-            queue: Arc::default(),
+            queue: JobQueue::default(),
             room: Arc::new(Semaphore::new(COMMIT_QUEUE_BYTES_MAX)),
             maxima,
             streams: Arc::default(),
@@ -83,9 +86,11 @@ impl Committer {
     }
 
     /// Appends `drafts`, which came at `came`, together with what other publishers bring at the
-    /// same time; with a `topic_share`, only if it has room for the topics that they begin.
+    /// same time; with a `topic_share`, only if it has room for the topics that they begin. `desk`
+    /// is this committer's.
     pub(crate) async fn append(
         &self,
+        desk: Arc<dyn Desk>,
         drafts: Vec<Draft>,
         topic_share: Option<Arc<TopicShare>>,
         stream: Option<JobStream>,
@@ -114,7 +119,7 @@ impl Committer {
             waiting: Waiting::here(answer),
             _room: room,
         };
-        tray::hand_over(&self.queue, job);
+        tray::hand_over(desk, job);
         match answered.await {
             Ok(result) => result,
             Err(_) => Err(PublishError::Stopping.into()),
@@ -158,7 +163,7 @@ impl Committer {
     /// If another hub of a shared log has meanwhile stored something that makes a difference, they
     /// are judged again, by the log as it is then: so only the publishers that it concerns learn of
     /// it, and what it was.
-    fn commit(&self, store: &dyn Log, mut jobs: Vec<Job>, timings: &Timings) {
+    pub(crate) fn commit(&self, store: &dyn Log, mut jobs: Vec<Job>, timings: &Timings) {
         let began = Instant::now();
         // Jobs come in order.
         let came = jobs.first().map_or(began, |job| job.came);

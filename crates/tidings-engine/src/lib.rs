@@ -9,9 +9,10 @@
 //!
 //! Besides the shards there are the *committer*, one thread that turns the publishes of all
 //! connections into batches for the store (one `fsync` for many; a thread that serves publishers
-//! alone brings theirs together, see [`carry_publishes`]); the *fan-out*, which follows the store's
-//! tail and encodes each record once, on the committer after a batch or on a thread of its own; and
-//! a few *replay* threads that read history for subscribers that are catching up.
+//! alone brings theirs together, or commits itself if it has one, see [`carry_publishes`]); the
+//! *fan-out*, which follows the store's tail and encodes each record once, on the committer after a
+//! batch or on a thread of its own; and a few *replay* threads that read history for subscribers
+//! that are catching up.
 //!
 //! [`Engine`] is the only type that the server sees.
 

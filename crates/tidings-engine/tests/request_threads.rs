@@ -54,7 +54,7 @@ fn draft(data: impl ToString) -> Vec<Draft> {
 /// A runtime that this thread has alone, and what carries its publishes.
 fn runtime() -> (Runtime, JoinHandle<()>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let carrier = runtime.spawn(carry_publishes());
+    let carrier = runtime.spawn(carry_publishes(|| None::<()>));
     runtime.block_on(yield_now());
     (runtime, carrier)
 }
@@ -110,7 +110,7 @@ fn publishers_on_several_threads_and_none_are_answered() {
         std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             if carries {
-                runtime.spawn(carry_publishes());
+                runtime.spawn(carry_publishes(|| None::<()>));
             }
             runtime.block_on(async {
                 let publishers: JoinSet<_> = (0..8).map(|_| publishes(engine.clone())).collect();

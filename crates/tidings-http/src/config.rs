@@ -119,7 +119,8 @@ pub struct HttpConfig {
     pub streams_max: u32,
     /// Threads that answer the requests of HTTP/1.1 connections, beside the runtime that the server
     /// runs on; each has a runtime of its own. A publisher that sends one event after the other is
-    /// answered a fifth sooner. With none, which is the default, that one runtime answers all
+    /// answered in half of the time if its thread has no other connection: then the thread itself
+    /// waits for the disk. With none, which is the default, that one runtime answers all
     /// requests; so it does if the engine takes no sockets. Not for applications whose handlers
     /// need a runtime of several threads, as `block_in_place` does.
     pub request_threads: usize,

@@ -68,18 +68,25 @@ pub(crate) async fn serve(
             Box::pin(over_tls(stream, acceptor, &shared)).await
         }
     };
-    match (heard, shared.threads.clone()) {
-        (None, _) => {}
-        (Some(Heard::Http1(line)), Some(threads)) => {
-            threads.spawn(async move {
-                match line.move_here() {
-                    Ok(line) => line.http1(&shared, accepted).await,
-                    Err(error) => tracing::warn!(%error, "a connection cannot be served"),
-                }
-            });
+    match heard {
+        None => {}
+        Some(Heard::Http1(line)) => {
+            let threads = shared.threads.clone();
+            let place = match &threads {
+                Some(threads) => Box::pin(threads.place()).await,
+                None => None,
+            };
+            match place {
+                Some(place) => place.spawn(async move {
+                    match line.move_here() {
+                        Ok(line) => line.http1(&shared, accepted).await,
+                        Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+                    }
+                }),
+                None => line.http1(&shared, accepted).await,
+            }
         }
-        (Some(Heard::Http1(line)), None) => line.http1(&shared, accepted).await,
-        (Some(Heard::Http2(line)), _) => line.http2(&shared, accepted).await,
+        Some(Heard::Http2(line)) => line.http2(&shared, accepted).await,
     }
 }
 

@@ -150,6 +150,13 @@ pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 /// yet. At the edge: it is cut.
 pub const FIRST_WORD_MAX: Duration = Duration::from_millis(500);
 
+/// Longest wait for a thread that waits for a disk. At the edge: the connection is served without
+/// it.
+pub(crate) const BLOCKED_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether such a thread is back.
+pub(crate) const BLOCKED_PAUSE: Duration = Duration::from_millis(1);
+
 /// How often a long-lived request checks whether its token has expired by the wall clock.
 pub(crate) const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 

@@ -7,6 +7,11 @@
 //! and come back together ([`carry_publishes`]). Event streams leave these threads with their first
 //! bytes: shards write them.
 //!
+//! A thread that has one connection may also wait for the disk in which the store keeps a publish:
+//! that is quicker than two switches of threads, and nobody else waits with it. As long as it does,
+//! it gets no other connection. A disk that hangs so holds the connections that publish, and no
+//! other one.
+//!
 //! TLS handshakes and HTTP/2 stay where the connection was accepted, so that a crowd that comes
 //! back, and streams that the HTTP library writes, have all processors.
 //!
@@ -14,15 +19,16 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tidings_engine::{carry_publishes, outlived_by};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::limits::{
-    REQUEST_BLOCKING_THREADS_MAX, REQUEST_BLOCKING_THREADS_MIN, REQUEST_THREADS_END_MAX,
+    BLOCKED_PATIENCE, BLOCKED_PAUSE, REQUEST_BLOCKING_THREADS_MAX, REQUEST_BLOCKING_THREADS_MIN,
+    REQUEST_THREADS_END_MAX,
 };
 
 /// The threads, as those see them that have connections for them.
@@ -30,7 +36,15 @@ pub(crate) struct RequestThreads(Vec<RequestThread>);
 
 struct RequestThread {
     runtime: Handle,
-    connections: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+/// What a thread has to do.
+#[derive(Default)]
+struct Load {
+    connections: AtomicUsize,
+    /// It waits for a disk.
+    is_blocked: AtomicBool,
 }
 
 /// The running threads, by their names, each with what is closed when it ends.
@@ -54,31 +68,84 @@ impl RequestThreads {
             let runtime = builder.build()?;
             let handle = runtime.handle().clone();
             let (is_over, shared) = (is_over(), Handle::current());
+            let load = Arc::<Load>::default();
+            let own = Arc::clone(&load);
             let name = format!("tidings-http-{number}");
             let (end, ended) = oneshot::channel::<()>();
             std::thread::Builder::new().name(name.clone()).spawn(move || {
                 let _end = end;
                 outlived_by(shared);
-                runtime.spawn(carry_publishes());
+                runtime.spawn(carry_publishes(move || Blocked::begin(&own)));
                 runtime.block_on(is_over);
                 // Dropped, it would wait for reads of a store that hangs.
                 runtime.shutdown_background();
             })?;
             running.push((name, ended));
-            threads.push(RequestThread { runtime: handle, connections: Arc::default() });
+            threads.push(RequestThread { runtime: handle, load });
         }
         Ok((Self(threads), Running(running)))
     }
 
-    /// Runs what serves a connection on the thread that has the fewest.
-    pub(crate) fn spawn(&self, serve: impl Future<Output = ()> + Send + 'static) {
-        let few = self.0.iter().min_by_key(|thread| thread.connections.load(Ordering::Relaxed));
-        let Some(thread) = few else { return };
-        let counted = Counted::new(&thread.connections);
-        thread.runtime.spawn(async move {
+    /// A place for a connection, on the thread that has the fewest. If all wait for a disk, one of
+    /// them is waited for; `None` if that takes too long.
+    pub(crate) async fn place(&self) -> Option<Place<'_>> {
+        let thread = self.0.iter().min_by_key(|thread| thread.load.now())?;
+        let counted = Counted::new(&thread.load);
+        // It finishes what it has begun, and sees that it has another connection.
+        let unblocked = async {
+            while thread.load.is_blocked.load(Ordering::SeqCst) {
+                sleep(BLOCKED_PAUSE).await;
+            }
+        };
+        timeout(BLOCKED_PATIENCE, unblocked).await.ok()?;
+        Some(Place { runtime: &thread.runtime, counted })
+    }
+}
+
+/// A place for a connection, on one of the threads.
+pub(crate) struct Place<'a> {
+    runtime: &'a Handle,
+    counted: Counted,
+}
+
+impl Place<'_> {
+    /// Runs what serves the connection there.
+    pub(crate) fn spawn(self, serve: impl Future<Output = ()> + Send + 'static) {
+        let counted = self.counted;
+        self.runtime.spawn(async move {
             let _counted = counted;
             serve.await;
         });
+    }
+}
+
+impl Load {
+    /// Whether the thread waits for a disk, and the number of its connections.
+    fn now(&self) -> (bool, usize) {
+        (self.is_blocked.load(Ordering::SeqCst), self.connections.load(Ordering::SeqCst))
+    }
+}
+
+/// A thread waits for a disk.
+struct Blocked(Arc<Load>);
+
+impl Blocked {
+    /// Before the thread waits; `None` if it has connections besides the one that makes it wait.
+    fn begin(load: &Arc<Load>) -> Option<Self> {
+        if load.now().1 > 1 {
+            return None;
+        }
+        // Both sides say first what they do, and then look at the other: so at least one of them
+        // sees that they met, and gives way.
+        load.is_blocked.store(true, Ordering::SeqCst);
+        let blocked = Self(Arc::clone(load));
+        (load.now().1 <= 1).then_some(blocked)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.0.is_blocked.store(false, Ordering::SeqCst);
     }
 }
 
@@ -103,18 +170,18 @@ fn blocking_threads(count: usize) -> usize {
 }
 
 /// One of the connections of a thread.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<Load>);
 
 impl Counted {
-    fn new(connections: &Arc<AtomicUsize>) -> Self {
-        connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(connections))
+    fn new(load: &Arc<Load>) -> Self {
+        load.connections.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(load))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -141,17 +208,17 @@ mod tests {
     }
 
     fn connections(threads: &RequestThreads) -> Vec<usize> {
-        threads.0.iter().map(|thread| thread.connections.load(Ordering::Relaxed)).collect()
+        threads.0.iter().map(|thread| thread.load.now().1).collect()
     }
 
     #[tokio::test]
     async fn a_connection_goes_to_the_thread_with_the_fewest() {
         let (threads, running, end) = start(3);
         let (went, mut names) = mpsc::unbounded_channel();
-        let connect = |threads: &RequestThreads| {
+        let connect = async |threads: &RequestThreads| {
             let (close, closed) = tokio::sync::oneshot::channel::<()>();
             let went = went.clone();
-            threads.spawn(async move {
+            threads.place().await.unwrap().spawn(async move {
                 let _ = went.send(thread::current().name().unwrap().to_owned());
                 let _ = closed.await;
                 let _ = went.send("closed".to_owned());
@@ -160,7 +227,7 @@ mod tests {
         };
         let mut open = Vec::new();
         for _ in 0..6 {
-            open.push(connect(&threads));
+            open.push(connect(&threads).await);
         }
         let mut on = Vec::new();
         for _ in 0..6 {
@@ -176,7 +243,7 @@ mod tests {
         while connections(&threads) != [2, 1, 2] {
             tokio::task::yield_now().await;
         }
-        open.push(connect(&threads));
+        open.push(connect(&threads).await);
         assert_eq!(names.recv().await.unwrap(), "tidings-http-1");
         drop(end);
         assert!(running.ended().await.is_empty());
@@ -187,7 +254,7 @@ mod tests {
     async fn what_is_left_on_a_thread_ends_with_it() {
         let (threads, running, end) = start(1);
         let (held, mut left) = mpsc::channel::<()>(1);
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let _held = held;
             pending::<()>().await;
         });
@@ -196,7 +263,7 @@ mod tests {
         assert_eq!(left.recv().await, None);
         // One that comes too late is dropped.
         let (held, mut left) = mpsc::channel::<()>(1);
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let _held = held;
             pending::<()>().await;
         });
@@ -209,7 +276,7 @@ mod tests {
         let (threads, running, end) = start(1);
         let (return_it, returned) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let call = tokio::task::spawn_blocking(move || {
                 let _ = begin.send(());
                 let _ = returned.recv();
@@ -227,7 +294,7 @@ mod tests {
         let (threads, running, end) = start(2);
         let (return_it, returned) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let _ = begin.send(());
             let _ = returned.recv();
         });
@@ -250,7 +317,7 @@ mod tests {
             })
         };
         let (all, all_there) = oneshot::channel();
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let calls: Vec<_> = (0..=REQUEST_BLOCKING_THREADS_MIN).map(|_| call()).collect();
             let _ = all.send(calls);
         });
@@ -271,9 +338,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_one_connection_leaves_the_others() {
         let (threads, running, end) = start(1);
-        threads.spawn(async { panic!("of a connection, on purpose") });
+        threads.place().await.unwrap().spawn(async { panic!("of a connection, on purpose") });
         let (answer, answered) = tokio::sync::oneshot::channel();
-        threads.spawn(async move {
+        threads.place().await.unwrap().spawn(async move {
             let _ = answer.send(());
         });
         answered.await.unwrap();
@@ -282,5 +349,26 @@ mod tests {
         }
         drop(end);
         assert!(running.ended().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_waits_for_a_disk_gets_no_connection_meanwhile() {
+        let (threads, running, end) = start(2);
+        let first = threads.place().await.unwrap();
+        let blocked = Blocked::begin(&threads.0[0].load).unwrap();
+        let second = threads.place().await.unwrap();
+        let third = threads.place().await.unwrap();
+        assert_eq!(connections(&threads), [1, 2]);
+        assert!(Blocked::begin(&threads.0[1].load).is_none(), "it has two connections");
+        drop((first, second, third));
+        // All of them wait: until one is back, or too long.
+        let other = Blocked::begin(&threads.0[1].load).unwrap();
+        assert!(threads.place().await.is_none());
+        let (place, ()) = tokio::join!(threads.place(), async { drop(blocked) });
+        assert_eq!(connections(&threads), [1, 0]);
+        drop((place.unwrap(), other));
+        assert_eq!(connections(&threads), [0, 0]);
+        drop(end);
+        running.ended().await;
     }
 }

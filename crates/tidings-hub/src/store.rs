@@ -62,10 +62,11 @@ pub use state_poll::StatePoll;
 /// [`retain`](Self::retain), whether it can take them again, and reports that in
 /// [`health`](Self::health).
 ///
-/// *Threads.* `append` and [`retain`](Self::retain) are called by one thread, and may be as slow as
-/// a disk. All other methods are called by many threads at once and must not wait for an `append`
-/// in progress. [`bounds`](Self::bounds) and [`identity`](Self::identity) are cheap; the others may
-/// read a disk.
+/// *Threads.* `append` and [`retain`](Self::retain) are called by one thread at a time, and may be
+/// as slow as a disk. It is always the same thread, unless the log
+/// [appends anywhere](Self::appends_anywhere). All other methods are called by many threads at once
+/// and must not wait for an `append` in progress. [`bounds`](Self::bounds) and
+/// [`identity`](Self::identity) are cheap; the others may read a disk.
 ///
 /// *Time.* A record's time is the `now` of its `append`, or the time of the record before it if
 /// that is later: along the log, time never goes back. A store has no clock; the time is the latest
@@ -126,6 +127,13 @@ pub trait Log: Send + Sync + 'static {
     /// [`AppendError::TooLarge`].
     fn append_bytes_max(&self) -> usize {
         usize::MAX
+    }
+
+    /// Whether any thread may call [`append`](Self::append), also one that runs the tasks of a
+    /// runtime: the log waits for nothing but a disk. By default only a thread that does nothing
+    /// else may.
+    fn appends_anywhere(&self) -> bool {
+        false
     }
 
     /// Reads records in log order.

@@ -254,6 +254,10 @@ impl Log for DiskStore {
         writer.append(&self.shared, drafts, now)
     }
 
+    fn appends_anywhere(&self) -> bool {
+        true
+    }
+
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         self.shared.read(query)
     }

@@ -46,7 +46,6 @@ mod block;
 mod blocks;
 mod chain;
 mod changes;
-mod checks;
 mod config;
 mod cursor;
 mod erase_form;

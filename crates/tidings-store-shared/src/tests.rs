@@ -6,9 +6,7 @@
 mod backup;
 mod begin;
 mod erase;
-mod lost;
 mod memory_journal;
 mod rules;
 #[path = "../../tidings-hub/tests/seeds/mod.rs"]
 mod seeds;
-mod tidy;

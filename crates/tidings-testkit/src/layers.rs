@@ -51,6 +51,12 @@ pub trait LogLayer: Send + Sync + 'static {
         }
     }
 
+    /// See [`Log::appends_anywhere`]. By default not: a layer may wait for the test, which may wait
+    /// for the thread.
+    fn appends_anywhere(&self) -> bool {
+        false
+    }
+
     /// See [`Log::read`].
     ///
     /// # Errors
@@ -104,6 +110,10 @@ impl<L: LogLayer> Log for Layered<L> {
 
     fn append_bytes_max(&self) -> usize {
         self.0.under().append_bytes_max()
+    }
+
+    fn appends_anywhere(&self) -> bool {
+        self.0.appends_anywhere()
     }
 
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {

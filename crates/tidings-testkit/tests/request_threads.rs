@@ -1,5 +1,6 @@
 //! HTTP/1.1 connections on threads that have a runtime of their own.
 
+mod alone;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -50,6 +51,10 @@ impl Watched {
 impl LogLayer for Watched {
     fn under(&self) -> &dyn Log {
         &self.log
+    }
+
+    fn appends_anywhere(&self) -> bool {
+        self.gate.is_none()
     }
 
     fn append(

@@ -8,7 +8,7 @@ use crate::limits::TIME_INTERVAL;
 
 /// The jobs that wait for the committer, in order.
 #[derive(Default)]
-pub(super) struct JobQueue {
+pub(crate) struct JobQueue {
     queue: Mutex<Queue>,
     filled: Condvar,
 }
@@ -17,8 +17,19 @@ pub(super) struct JobQueue {
 struct Queue {
     jobs: VecDeque<Job>,
     stopping: bool,
-    /// Whether the committer sleeps and must be woken.
-    idle: bool,
+    committer: State,
+}
+
+/// What the committer does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// It works, or has been woken.
+    #[default]
+    Awake,
+    /// It must be woken.
+    Asleep,
+    /// Another thread does its work, and wakes it if there is more.
+    Replaced,
 }
 
 impl JobQueue {
@@ -34,12 +45,20 @@ impl JobQueue {
             // The committer would not get up for nothing, and those that come next must wake it.
             return;
         }
-        let sleeps = std::mem::take(&mut queue.idle);
-        drop(queue);
-        // Not under the lock, which the committer takes as soon as it is awake.
-        if sleeps {
-            self.filled.notify_one();
+        if queue.committer == State::Asleep {
+            self.wake(queue);
         }
+    }
+
+    /// Lets the caller do the committer's work as long as the result lives; `None` if the committer
+    /// is at it, or has something to do.
+    pub(super) fn stand_in(&self) -> Option<StandIn<'_>> {
+        let mut queue = self.lock();
+        if queue.committer != State::Asleep || !queue.jobs.is_empty() || queue.stopping {
+            return None;
+        }
+        queue.committer = State::Replaced;
+        Some(StandIn(self))
     }
 
     /// Takes no more jobs.
@@ -64,12 +83,17 @@ impl JobQueue {
     pub(super) fn next_batch(&self, bytes_max: usize) -> Option<Vec<Job>> {
         let mut queue = self.lock();
         if queue.jobs.is_empty() && !queue.stopping {
-            queue.idle = true;
-            let waited = self.filled.wait_timeout_while(queue, TIME_INTERVAL, |queue| {
-                queue.jobs.is_empty() && !queue.stopping
-            });
-            queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
-            queue.idle = false;
+            queue.committer = State::Asleep;
+            // One that is replaced must not get up when its time is over.
+            while queue.committer != State::Awake {
+                let waited = self.filled.wait_timeout_while(queue, TIME_INTERVAL, |queue| {
+                    queue.committer == State::Replaced || queue.jobs.is_empty() && !queue.stopping
+                });
+                queue = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(queue, _)| queue);
+                if queue.committer == State::Asleep {
+                    queue.committer = State::Awake;
+                }
+            }
         }
         if queue.jobs.is_empty() && queue.stopping {
             return None;
@@ -86,6 +110,26 @@ impl JobQueue {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.committer = State::Awake;
+        // Not under the lock, which the committer takes as soon as it is awake.
+        drop(queue);
+        self.filled.notify_one();
+    }
+}
+
+/// Somebody does the committer's work.
+pub(super) struct StandIn<'a>(&'a JobQueue);
+
+impl Drop for StandIn<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        queue.committer = State::Asleep;
+        if !queue.jobs.is_empty() || queue.stopping {
+            self.0.wake(queue);
+        }
     }
 }
 
@@ -128,14 +172,77 @@ pub(super) mod tests {
         queue.lock().jobs.iter().map(|job| job.drafts[0].data.to_string()).collect()
     }
 
+    /// As if the committer had found nothing to do.
+    pub(in crate::committer) fn fall_asleep(queue: &JobQueue) {
+        queue.lock().committer = State::Asleep;
+    }
+
     #[test]
     fn adding_nothing_leaves_the_committer_to_be_woken_by_the_next_job() {
         let queue = JobQueue::default();
-        queue.lock().idle = true;
+        fall_asleep(&queue);
         queue.add([]);
-        assert!(queue.lock().idle, "nobody has woken the committer");
+        assert_eq!(queue.lock().committer, State::Asleep, "nobody has woken it");
         queue.add([job("a").0]);
-        assert!(!queue.lock().idle);
+        assert_eq!(queue.lock().committer, State::Awake);
+    }
+
+    #[test]
+    fn a_committer_is_replaced_only_while_it_sleeps_and_has_nothing_to_do() {
+        let queue = JobQueue::default();
+        assert!(queue.stand_in().is_none(), "it is awake");
+        fall_asleep(&queue);
+        let stand_in = queue.stand_in().unwrap();
+        assert!(queue.stand_in().is_none(), "it has a stand-in");
+        queue.add([job("a").0]);
+        assert_eq!(queue.lock().committer, State::Replaced, "two would commit at once");
+        drop(stand_in);
+        assert_eq!(queue.lock().committer, State::Awake, "there is a job");
+        queue.next_batch(usize::MAX).unwrap();
+        fall_asleep(&queue);
+        drop(queue.stand_in().unwrap());
+        assert_eq!(queue.lock().committer, State::Asleep, "there was nothing for it");
+        queue.stop();
+        assert!(queue.stand_in().is_none(), "it is about to end");
+    }
+
+    #[test]
+    fn a_committer_that_is_replaced_gets_up_for_nothing_until_it_is_not() {
+        for stops in [false, true] {
+            let queue = JobQueue::default();
+            std::thread::scope(|scope| {
+                let committer = scope.spawn(|| queue.next_batch(usize::MAX));
+                let stand_in = loop {
+                    match queue.stand_in() {
+                        Some(stand_in) => break stand_in,
+                        None => std::thread::yield_now(),
+                    }
+                };
+                match stops {
+                    true => queue.stop(),
+                    false => queue.add([job("a").0]),
+                }
+                queue.filled.notify_all();
+                // Nor when its time is over.
+                std::thread::sleep(TIME_INTERVAL * 11 / 10);
+                assert!(!committer.is_finished());
+                drop(stand_in);
+                assert_eq!(committer.join().unwrap().map(|jobs| jobs.len()), (!stops).then_some(1));
+            });
+        }
+    }
+
+    #[test]
+    fn a_stand_in_that_panics_gives_the_work_back() {
+        let queue = JobQueue::default();
+        fall_asleep(&queue);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _stand_in = queue.stand_in().unwrap();
+            queue.add([job("a").0]);
+            panic!("of a commit, on purpose");
+        }));
+        assert!(outcome.is_err());
+        assert_eq!(queue.lock().committer, State::Awake);
     }
 
     #[test]

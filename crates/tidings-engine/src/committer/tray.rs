@@ -7,6 +7,12 @@
 //! *tray*, and one task for it. Jobs are put into it; the task comes after all tasks that were
 //! ready with it, and hands over what is there by then. The committer puts down all answers of a
 //! batch and wakes the task, which gives them out where a wake-up is a push to a local queue.
+//!
+//! A publisher that is alone pays for two switches of threads even so: one to the committer and one
+//! back, each of which wakes a processor that sleeps. So a thread with nothing else to do commits
+//! such a job itself if the committer sleeps ([`commit_here`]). It waits for the disk meanwhile, as
+//! long as that takes. So it asks for leave first, and gets no connections until it is back.
+//!
 //! Figures: `docs/decisions/0058-what-a-publish-pays-for.md`.
 
 use std::cell::RefCell;
@@ -17,8 +23,7 @@ use std::task::{Poll, Waker};
 use tidings_hub::Appended;
 use tokio::sync::oneshot::Sender;
 
-use super::Job;
-use super::queue::JobQueue;
+use super::{Desk, Job};
 use crate::error::StreamError;
 
 /// What a publisher gets.
@@ -26,6 +31,9 @@ pub(super) type Answer = Result<Vec<Appended>, StreamError>;
 
 /// An answer, and where its publisher waits for it.
 type Addressed = (Sender<Answer>, Answer);
+
+/// A job, and the desk that it is for.
+type Placed = (Arc<dyn Desk>, Job);
 
 thread_local! {
     /// The tray of this thread, if it has one.
@@ -38,7 +46,7 @@ struct Tray(Mutex<Contents>);
 
 #[derive(Default)]
 struct Contents {
-    jobs: Vec<(Arc<JobQueue>, Job)>,
+    jobs: Vec<Placed>,
     answers: Vec<Addressed>,
     /// Of the thread's task, while it has nothing to do.
     waker: Option<Waker>,
@@ -68,19 +76,19 @@ impl Waiting {
     }
 }
 
-/// Hands a job of this thread over to `queue`, at once or with others.
-pub(super) fn hand_over(queue: &Arc<JobQueue>, job: Job) {
-    let Some(tray) = job.waiting.tray.clone() else { return queue.add([job]) };
+/// Hands a job of this thread over to `desk`, at once or with others.
+pub(super) fn hand_over(desk: Arc<dyn Desk>, job: Job) {
+    let Some(tray) = job.waiting.tray.clone() else { return desk.queue().add([job]) };
     let put = tray.change(|contents| {
         if contents.is_closed {
-            return Err(job);
+            return Err((desk, job));
         }
-        contents.jobs.push((Arc::clone(queue), job));
+        contents.jobs.push((desk, job));
         Ok(contents.waker.take())
     });
     match put {
         Ok(waker) => waker.into_iter().for_each(Waker::wake),
-        Err(job) => queue.add([job]),
+        Err((desk, job)) => desk.queue().add([job]),
     }
 }
 
@@ -133,30 +141,60 @@ fn give_out(answers: impl IntoIterator<Item = Addressed>) {
 
 /// Carries publishes of this thread to the committer, and their answers back, many at a time. To be
 /// spawned once on a runtime that has this thread alone; never ends.
-pub async fn carry_publishes() {
+///
+/// `leave` says whether the thread may wait for a disk: nobody else needs it now, and nobody will
+/// as long as what it returns lives.
+pub async fn carry_publishes<L>(leave: impl Fn() -> Option<L>) {
     let tray = Arc::new(Tray::default());
     TRAY.set(Some(Arc::clone(&tray)));
     let _closing = Closing(Arc::clone(&tray));
     let (mut jobs, mut answers) = (Vec::new(), Vec::new());
+    let mut committed = None::<Arc<dyn Desk>>;
     poll_fn(|cx| {
+        if let Some(desk) = committed.take() {
+            desk.committed();
+        }
+        tray.change(|contents| std::mem::swap(&mut contents.jobs, &mut jobs));
+        committed = commit_here(&mut jobs, &leave);
+        if committed.is_some() {
+            // After the publisher, which is about to be woken.
+            cx.waker().wake_by_ref();
+        }
+        add(&mut jobs);
         tray.change(|contents| {
-            std::mem::swap(&mut contents.jobs, &mut jobs);
             std::mem::swap(&mut contents.answers, &mut answers);
             contents.waker = Some(cx.waker().clone());
         });
-        add(&mut jobs);
         give_out(answers.drain(..));
         Poll::<()>::Pending
     })
     .await;
 }
 
-/// Adds `jobs` to their queues, of which there is usually one.
-fn add(jobs: &mut Vec<(Arc<JobQueue>, Job)>) {
-    while let Some((queue, _)) = jobs.first() {
-        let queue = Arc::clone(queue);
-        let others = jobs.iter().position(|(other, _)| !Arc::ptr_eq(other, &queue));
-        queue.add(jobs.drain(..others.unwrap_or(jobs.len())).map(|(_, job)| job));
+/// Commits what is in `jobs` on this thread, if it is one publish, its committer sleeps, and there
+/// is `leave`. Returns where it did.
+fn commit_here<L>(jobs: &mut Vec<Placed>, leave: impl Fn() -> Option<L>) -> Option<Arc<dyn Desk>> {
+    let [(desk, job)] = &jobs[..] else { return None };
+    // The next part of a stream of drafts can be read while this one is stored. And without its
+    // publisher, the thread may have a connection that has nothing to do with this job.
+    if !desk.is_open() || job.stream.is_some() || job.waiting.sender.is_closed() {
+        return None;
+    }
+    let _leave = leave()?;
+    let desk = Arc::clone(desk);
+    let stand_in = desk.queue().stand_in()?;
+    let (_, job) = jobs.pop()?;
+    desk.commit(job);
+    drop(stand_in);
+    Some(desk)
+}
+
+/// Adds `jobs` to the queues of their desks, of which there is usually one.
+fn add(jobs: &mut Vec<Placed>) {
+    while let Some((desk, _)) = jobs.first() {
+        let desk = Arc::clone(desk);
+        let others = jobs.iter().position(|(other, _)| !Arc::ptr_eq(other, &desk));
+        desk.queue().add(jobs.drain(..others.unwrap_or(jobs.len())).map(|(_, job)| job));
     }
 }
 
@@ -182,139 +220,4 @@ impl Drop for Closing {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::pin::Pin;
-    use std::task::Context;
-
-    use tokio::sync::oneshot::Receiver;
-    use tokio::sync::oneshot::error::TryRecvError;
-
-    use super::super::queue::tests::{job, waiting};
-    use super::*;
-
-    type Carrier = Pin<Box<dyn Future<Output = ()>>>;
-
-    /// The carrier of this thread, which has begun.
-    fn carrier() -> Carrier {
-        let mut carrier: Carrier = Box::pin(carry_publishes());
-        turn(&mut carrier);
-        carrier
-    }
-
-    fn turn(carrier: &mut Carrier) {
-        assert!(carrier.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    }
-
-    fn publish(queue: &Arc<JobQueue>, data: &str) -> Receiver<Answer> {
-        let (job, answered) = job(data);
-        hand_over(queue, job);
-        answered
-    }
-
-    /// What the committer does.
-    fn commit(queue: &JobQueue) {
-        let mut answers = Answers::default();
-        for job in queue.next_batch(usize::MAX).unwrap() {
-            answers.give(job.waiting, Ok(Vec::new()));
-        }
-        drop(answers);
-    }
-
-    fn waits(publisher: &mut Receiver<Answer>) -> bool {
-        matches!(publisher.try_recv(), Err(TryRecvError::Empty))
-    }
-
-    fn is_answered(mut publisher: Receiver<Answer>) -> bool {
-        matches!(publisher.try_recv(), Ok(Ok(_)))
-    }
-
-    #[test]
-    fn jobs_and_answers_wait_in_the_tray_until_the_carrier_comes() {
-        let queue = Arc::new(JobQueue::default());
-        let mut carrier = carrier();
-        let mut publishers = ["a", "b"].map(|data| publish(&queue, data));
-        assert!(waiting(&queue).is_empty());
-        turn(&mut carrier);
-        assert_eq!(waiting(&queue), ["a", "b"]);
-        commit(&queue);
-        assert!(publishers.iter_mut().all(waits));
-        turn(&mut carrier);
-        assert!(publishers.into_iter().all(is_answered));
-    }
-
-    #[test]
-    fn a_thread_without_a_tray_goes_to_the_committer_itself() {
-        let queue = Arc::new(JobQueue::default());
-        let publisher = publish(&queue, "a");
-        assert_eq!(waiting(&queue), ["a"]);
-        commit(&queue);
-        assert!(is_answered(publisher));
-    }
-
-    #[test]
-    fn jobs_of_one_tray_go_to_the_queues_that_they_are_for_in_their_order() {
-        let queues = [(); 2].map(|()| Arc::new(JobQueue::default()));
-        let mut carrier = carrier();
-        let jobs = [(0, "a"), (1, "b"), (1, "c"), (0, "d"), (1, "e")];
-        let publishers = jobs.map(|(queue, data)| publish(&queues[queue], data));
-        turn(&mut carrier);
-        assert_eq!(waiting(&queues[0]), ["a", "d"]);
-        assert_eq!(waiting(&queues[1]), ["b", "c", "e"]);
-        queues.iter().for_each(|queue| commit(queue));
-        turn(&mut carrier);
-        assert!(publishers.into_iter().all(is_answered));
-    }
-
-    #[test]
-    fn what_is_in_the_tray_when_its_carrier_ends_is_handed_over() {
-        let queue = Arc::new(JobQueue::default());
-        let mut carrier = carrier();
-        let first = publish(&queue, "a");
-        turn(&mut carrier);
-        commit(&queue);
-        let second = publish(&queue, "b");
-        drop(carrier);
-        assert!(is_answered(first));
-        assert_eq!(waiting(&queue), ["b"]);
-        commit(&queue);
-        assert!(is_answered(second));
-    }
-
-    #[test]
-    fn a_closed_tray_takes_nothing() {
-        let queue = Arc::new(JobQueue::default());
-        let carrier = carrier();
-        let (job, answered) = job("a");
-        drop(carrier);
-        hand_over(&queue, job);
-        assert_eq!(waiting(&queue), ["a"]);
-        commit(&queue);
-        assert!(is_answered(answered));
-    }
-
-    #[test]
-    fn a_carrier_that_ends_leaves_the_tray_of_the_next_one() {
-        let queue = Arc::new(JobQueue::default());
-        let first = carrier();
-        let mut second = carrier();
-        drop(first);
-        let publisher = publish(&queue, "a");
-        assert!(waiting(&queue).is_empty());
-        turn(&mut second);
-        commit(&queue);
-        turn(&mut second);
-        assert!(is_answered(publisher));
-    }
-
-    #[test]
-    fn a_job_in_the_tray_of_a_committer_that_has_stopped_is_dropped() {
-        let queue = Arc::new(JobQueue::default());
-        let mut carrier = carrier();
-        let mut publisher = publish(&queue, "a");
-        queue.stop();
-        turn(&mut carrier);
-        assert!(matches!(publisher.try_recv(), Err(TryRecvError::Closed)));
-    }
-}
+mod tests;

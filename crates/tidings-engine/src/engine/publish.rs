@@ -7,7 +7,7 @@ use std::time::Instant;
 use tidings_hub::{Appended, Draft, Topic};
 use tokio::runtime::Handle;
 
-use super::Engine;
+use super::{Engine, Inner};
 use crate::committer::{JobStream, Taking};
 use crate::error::{PublishError, StreamError};
 use crate::topic_share::TopicShare;
@@ -100,7 +100,8 @@ impl Engine {
         is_fetched.map_err(|reason| PublishError::Store(reason.into()))?;
         let share = self.topic_share.clone();
         let has_keys = drafts.iter().any(|draft| draft.key.is_some());
-        let appended = self.inner.committer.append(drafts, share, stream, taking, came).await;
+        let desk = Arc::<Inner>::clone(&self.inner);
+        let appended = self.inner.committer.append(desk, drafts, share, stream, taking, came).await;
         if appended.is_ok() {
             self.inner.counters.timings.publishes.observe(came.elapsed());
             if has_keys && !self.inner.has_keys.swap(true, Ordering::Relaxed) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use tidings_hub::ShardConfig;
 
 use super::{Engine, Inner, millis};
+use crate::committer::{Desk, Job, JobQueue};
 use crate::error::StartError;
 use crate::fanout::Ends;
 use crate::limits::REPLAY_THREADS;
@@ -96,5 +97,25 @@ impl Inner {
             panicked.get_or_insert_with(|| thread.into());
             is_first
         });
+    }
+}
+
+impl Desk for Inner {
+    fn queue(&self) -> &JobQueue {
+        &self.committer.queue
+    }
+
+    fn is_open(&self) -> bool {
+        self.store.appends_anywhere()
+    }
+
+    fn commit(&self, job: Job) {
+        let _guard = OnPanic(|| self.give_up("committer"));
+        self.committer.commit(&*self.store, vec![job], &self.counters.timings);
+    }
+
+    fn committed(&self) {
+        let _guard = OnPanic(|| self.give_up("committer"));
+        self.fanout.lead(&self.ends());
     }
 }

@@ -41,6 +41,10 @@ impl<F: Fn(Call) + Send + Sync + 'static> Log for HookedLog<F> {
         self.inner.append(drafts, now)
     }
 
+    fn appends_anywhere(&self) -> bool {
+        true
+    }
+
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         let is_history = query.interest.is_some();
         (self.before)(if is_history { Call::ReadHistory } else { Call::ReadTail });

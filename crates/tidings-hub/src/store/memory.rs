@@ -102,6 +102,10 @@ impl Log for MemoryStore {
         Ok(appended)
     }
 
+    fn appends_anywhere(&self) -> bool {
+        true
+    }
+
     fn read(&self, query: &ReadQuery<'_>) -> Result<Page, ReadError> {
         let log = self.read_log();
         let bounds = Bounds { first: log.records.first(), head: log.records.head() };
