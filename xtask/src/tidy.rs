@@ -8,6 +8,7 @@ mod header_names;
 mod idioms;
 pub(crate) mod links;
 mod modules;
+mod spawns;
 mod test_programs;
 mod widths;
 mod words;
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Vec<String> {
     problems.extend(contents::check(&files));
     problems.extend(decisions::check(&files));
     problems.extend(test_programs::check(&files));
+    problems.extend(spawns::check(&files));
     if problems.is_empty() {
         println!("tidy: {} files, nothing to say", files.len());
     }

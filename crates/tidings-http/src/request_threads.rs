@@ -15,6 +15,9 @@
 //! TLS handshakes and HTTP/2 stay where the connection was accepted, so that a crowd that comes
 //! back, and streams that the HTTP library writes, have all processors.
 //!
+//! A thread ends before the hub does, and cuts what is left on it. So work that a request begins
+//! and that must go on without it is not spawned here (`tidings_engine::spawn_outliving`).
+//!
 //! Figures: `docs/decisions/0058-what-a-publish-pays-for.md`.
 
 use std::io;
