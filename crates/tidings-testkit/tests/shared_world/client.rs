@@ -132,17 +132,21 @@ impl Client {
         }
     }
 
-    /// Forgets what it gets again, if a hub has its last event twice, and continues after the
-    /// first of the two: the hub that took the repetition had dropped the first one already. A
-    /// subscriber's id can mean either, and after the older one nothing is missing.
+    /// Forgets what it gets again, if the log has its last event twice, and the hub continues after
+    /// the first of the two: the hub that took the repetition had dropped the first one already. A
+    /// subscriber's id can mean either, and after the older one nothing is missing. A hub that is
+    /// behind may not have the second one yet.
     fn go_back(&mut self, store: &dyn Log, position: Position) {
         let Some(id) = self.last_id.as_deref().and_then(Self::given_id) else { return };
         let has_id = |position: Position| {
             let page = store.read(&ReadQuery::one(position)).unwrap_or_default();
             page.records.first().is_some_and(|record| record.id.as_ref() == Some(&id))
         };
-        let is_older =
-            |(last, _): &(u64, String)| *last > position.get() && has_id(Position::new(*last));
+        let head = store.bounds().head;
+        let is_older = |(last, _): &(u64, String)| {
+            let last = Position::new(*last);
+            last > position && (last > head || has_id(last))
+        };
         if self.got.last().is_some_and(is_older) && has_id(position) {
             self.start = self.start.min(position.get());
             self.got.retain(|(at, _)| *at <= position.get());
