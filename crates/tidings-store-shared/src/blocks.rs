@@ -73,6 +73,16 @@ impl Blocks {
         self.newest_that(|block| block.chain.time <= time)
     }
 
+    /// The newest block with records that is no younger than `time`. Blocks without records have
+    /// the time of the one before: they can be younger than they say.
+    pub(crate) fn records_older_than(&self, time: Timestamp) -> Option<&Followed> {
+        let is_old = |block: &Followed| block.chain.time <= time;
+        let newest = self.newest.range(..self.newest.partition_point(is_old));
+        let marks = &self.marks[..self.marks.partition_point(is_old)];
+        let mut old = newest.rev().chain(marks.iter().rev());
+        old.find(|block| block.first < block.next())
+    }
+
     /// The newest block of a cache whose newest record is at `head`; not one without records,
     /// because whether that was followed when the cache was as it is now cannot be seen: it is
     /// followed again.

@@ -85,6 +85,11 @@ impl Cursor {
         self.read().older_than(time).copied()
     }
 
+    /// See [`Blocks::records_older_than`].
+    pub(crate) fn records_older_than(&self, time: Timestamp) -> Option<Followed> {
+        self.read().records_older_than(time).copied()
+    }
+
     /// See [`Blocks::of_cache`].
     pub(crate) fn of_cache(&self, head: Position) -> Option<Followed> {
         self.read().of_cache(head).copied()

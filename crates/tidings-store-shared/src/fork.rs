@@ -43,8 +43,15 @@ pub(crate) fn settle(
     // Each attempt looks again, and adopts only what is there: the journal may answer from the
     // past, and other hubs settle the same fork.
     for _ in 0..SETTLE_ATTEMPTS_MAX {
-        let Some(ancestor) = ancestor(journal, &follower.cursor)? else {
-            return Ok(None);
+        let ancestor = match ancestor(journal, &follower.cursor)? {
+            Common::Block(ancestor) => ancestor,
+            Common::Nothing => return Ok(None),
+            Common::NotShown(oldest) => {
+                if ends_before(journal, oldest, follower)? {
+                    return Ok(None);
+                }
+                continue;
+            }
         };
         let branch = Branch::read(journal, &follower.cursor, ancestor)?;
         let lost = lost_ids(&follower.cache, branch.ancestor.next().previous())?;
@@ -64,7 +71,7 @@ pub(crate) fn settle(
         };
         branch.append(journal, &follower.random, content)?;
     }
-    Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
+    Err(JournalError::away(std::io::Error::other("it keeps changing, or does not show it")).into())
 }
 
 /// Makes sure that another log, which took the place of the one that a hub followed, lists `lost`:
@@ -87,20 +94,72 @@ pub(crate) fn tell_lost(
     Err(JournalError::away(std::io::Error::other("other hubs keep changing it")).into())
 }
 
+/// What a journal and a cursor have in common.
+enum Common {
+    /// Everything up to this block, or a later one.
+    Block(Followed),
+    /// No remembered block: each was trimmed, or the journal has another one in its place.
+    Nothing,
+    /// What was not trimmed, from this block on, the journal did not show: it ends before it, or it
+    /// answered from the past.
+    NotShown(Seq),
+}
+
 /// The newest block that the journal and the cursor have in common.
-fn ancestor(journal: &mut dyn Journal, cursor: &Cursor) -> Result<Option<Followed>, JournalError> {
+fn ancestor(journal: &mut dyn Journal, cursor: &Cursor) -> Result<Common, JournalError> {
     let blocks = cursor.all();
     // Up to the ancestor all are the same, after it none is.
-    let (mut from, mut to, mut newest) = (0, blocks.len(), None);
+    let (mut from, mut to, mut common) = (0, blocks.len(), Common::Nothing);
     while from < to {
         let middle = from.midpoint(to);
-        match look(journal, &blocks[middle])? {
-            Sight::Same => (from, newest) = (middle + 1, Some(blocks[middle])),
-            Sight::Trimmed => from = middle + 1,
+        let block = blocks[middle];
+        let sight = look(journal, &block)?;
+        match sight {
+            Sight::Same | Sight::Trimmed => from = middle + 1,
             Sight::Other | Sight::Nothing => to = middle,
         }
+        // A block in common, once there is one, only gives way to a later one.
+        common = match (sight, common) {
+            (Sight::Same, _) => Common::Block(block),
+            (_, Common::Block(newest)) => Common::Block(newest),
+            (Sight::Trimmed, common) => common,
+            (Sight::Other, _) => Common::Nothing,
+            (Sight::Nothing, _) => Common::NotShown(block.seq),
+        };
     }
-    Ok(newest)
+    Ok(common)
+}
+
+/// Whether the journal ends before `place`. A read can show it like that and be from the past: it
+/// does end there if it takes a block there. The block is void.
+fn ends_before(
+    journal: &mut dyn Journal,
+    place: Seq,
+    follower: &Follower,
+) -> Result<bool, OpenError> {
+    let bounds = journal.bounds()?.ok_or(JournalError::Missing)?;
+    if bounds.last == Seq::ZERO {
+        return Err(JournalError::Emptied.into());
+    }
+    // In a journal without any block, a void one would be its beginning.
+    if bounds.last >= place || bounds.first > bounds.last {
+        return Ok(false);
+    }
+    let chain = Chain::new(follower.chain.epoch);
+    let nonce = Nonce { run: follower.random.number(), number: 0 };
+    let barrier = Block {
+        epoch: chain.epoch,
+        first: chain.next,
+        time: chain.time,
+        prev: chain.hash,
+        nonce,
+        content: Content::Barrier,
+    };
+    match journal.append(bounds.last, nonce, &barrier.encode(), REQUEST_PATIENCE) {
+        Ok(seq) => Ok(seq <= place),
+        Err(AppendFault::Behind | AppendFault::Undecided { .. }) => Ok(false),
+        Err(AppendFault::NotStored(error)) => Err(error.into()),
+    }
 }
 
 /// What the journal has after the ancestor.

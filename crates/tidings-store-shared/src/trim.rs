@@ -82,6 +82,9 @@ impl TooMuch {
 }
 
 /// The oldest block that the journal has to hold with rules, if it is remembered.
+///
+/// What a log without new events gets otherwise, as when something is erased or the end was lost,
+/// is never too old: a hub that was away for a moment goes on with it.
 pub(crate) fn oldest_with_rules(
     cursor: &Cursor,
     too_much: Option<TooMuch>,
@@ -89,9 +92,10 @@ pub(crate) fn oldest_with_rules(
     now: Timestamp,
 ) -> Option<Followed> {
     let too_old = before(now, config.longest_age());
-    // The first blocks of a log may have no records, and no time. If they went, the log would have
-    // lost its beginning, and nothing with it.
-    let by_age = cursor.older_than(too_old).filter(|block| block.first > Position::ZERO.next());
+    // The first blocks of a log may have no records. If they went, the log would have lost its
+    // beginning, and nothing with it.
+    let by_age = cursor.records_older_than(too_old);
+    let by_age = by_age.filter(|block| block.first > Position::ZERO.next());
     let by_bytes = too_much.and_then(|too_much| cursor.upto(too_much.from));
     by_age.into_iter().chain(by_bytes).max_by_key(|block| block.seq)
 }

@@ -123,6 +123,43 @@ fn a_refused_start_of_a_hub_whose_copy_cannot_be_cut_leaves_what_it_keeps() {
     assert_eq!(&*page.records[0].data, "7");
 }
 
+/// Nothing follows from a block that a read does not show: the read can be from the past.
+#[test]
+fn a_hub_whose_copy_parted_late_is_not_refused_whichever_read_is_from_the_past() {
+    for read in 0..12 {
+        let world = World::new();
+        let [one, two] = ["one", "two"].map(|name| world.open(name).unwrap());
+        publish(&one, 1..=6);
+        two.follow(&mut world.journal.clone());
+        drop(two);
+        drop(one);
+        // The log loses the last of seven blocks and goes on. What it had before is dropped, but
+        // for the newest block that it has in common with the hub's copy.
+        world.journal.lose_after(6);
+        fs::remove_dir_all(world.path("one")).unwrap();
+        let one = world.open("one").unwrap();
+        publish(&one, 7..=8);
+        world.journal.drop_oldest(5);
+        let past = Past { journal: world.journal.clone(), now: 0, at: read };
+        let opened = SharedStore::open(world.config("two"), Box::new(past));
+        drop(opened.unwrap_or_else(|error| panic!("read {read} is from the past: {error}")));
+        assert_eq!(data(&world.open("two").unwrap()), ["1", "2", "3", "4", "5", "7", "8"]);
+    }
+}
+
+/// A log that was put back shows nothing where the hub's oldest block was, and will not for long.
+#[test]
+fn a_hub_whose_copy_begins_after_all_that_the_log_has_begins_again() {
+    let world = World::new();
+    let one = world.open("one").unwrap();
+    publish(&one, 1..=9);
+    world.journal.drop_oldest(7);
+    assert_eq!(data(&world.open_with_gaps("two").unwrap()), ["7", "8", "9"]);
+    drop(one);
+    world.journal.put_back(4);
+    assert_eq!(data(&world.open("two").unwrap()), ["1", "2", "3"]);
+}
+
 /// A log, and folders for hubs.
 struct World {
     journal: MemoryJournal,
@@ -210,6 +247,57 @@ fn data(store: &SharedStore) -> Vec<String> {
     let after = store.bounds().first.previous();
     let page = store.read(&ReadQuery { after, ..ReadQuery::everything() }).unwrap();
     page.records.iter().map(|record| record.data.to_string()).collect()
+}
+
+/// A journal of which one read is answered from a state in which nothing came after.
+struct Past {
+    journal: MemoryJournal,
+    /// Number of reads so far.
+    now: usize,
+    /// Number of the one that is from the past.
+    at: usize,
+}
+
+impl Journal for Past {
+    fn create(&mut self) -> Result<(), JournalError> {
+        self.journal.create()
+    }
+
+    fn bounds(&mut self) -> Result<Option<SeqBounds>, JournalError> {
+        self.journal.bounds()
+    }
+
+    fn append(
+        &mut self,
+        after: Seq,
+        nonce: Nonce,
+        block: &[u8],
+        patience: Duration,
+    ) -> Result<Seq, AppendFault> {
+        self.journal.append(after, nonce, block, patience)
+    }
+
+    fn read(&mut self, after: Seq, bytes_max: usize) -> Result<Vec<(Seq, Bytes)>, JournalError> {
+        self.now += 1;
+        let is_past = self.now == self.at + 1;
+        if is_past { Ok(Vec::new()) } else { self.journal.read(after, bytes_max) }
+    }
+
+    fn wait(&mut self, after: Seq, timeout: Duration) -> Result<(), JournalError> {
+        self.journal.wait(after, timeout)
+    }
+
+    fn trim(&mut self, before: Seq) -> Result<(), JournalError> {
+        self.journal.trim(before)
+    }
+
+    fn bytes(&mut self) -> Result<u64, JournalError> {
+        self.journal.bytes()
+    }
+
+    fn block_bytes_max(&self) -> usize {
+        self.journal.block_bytes_max()
+    }
 }
 
 /// A journal that does not answer.

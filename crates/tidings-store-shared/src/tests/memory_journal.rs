@@ -35,6 +35,14 @@ impl MemoryJournal {
         stream.dropped = stream.dropped.max(blocks.min(stream.blocks.len()));
     }
 
+    /// Is put back to when it had this many blocks, and had dropped none.
+    pub(super) fn put_back(&self, blocks: usize) {
+        let mut stream = self.0.lock().unwrap();
+        let stream = stream.as_mut().unwrap();
+        stream.blocks.truncate(blocks);
+        stream.dropped = 0;
+    }
+
     /// Number of the oldest ones that were dropped.
     pub(super) fn dropped(&self) -> usize {
         self.0.lock().unwrap().as_ref().map_or(0, |stream| stream.dropped)

@@ -195,6 +195,25 @@ fn the_journal_holds_everything_for_the_longest_age_although_older_events_are_ke
     assert_eq!(here.iter().filter(|(position, _)| *position <= 100).count(), 4);
 }
 
+/// Blocks without records have the time of the event before, however young they are.
+#[test]
+fn a_hub_that_was_away_for_a_moment_keeps_its_copy_of_a_log_without_new_events() {
+    let world = World::new();
+    let [one, two] = [0, 1].map(|hub| world.open(hub));
+    publish_some(&one, 100, 0);
+    two.follow(&mut world.journal.clone());
+    [&one, &two].iter().for_each(|hub| world.pass(hub, 2_000 * SECOND));
+    let (dropped, had) = (world.journal.dropped(), content(&two));
+    assert!(dropped == 100 && had.len() > 1, "{dropped} {had:?}");
+    drop(two);
+    for _ in 0..3 {
+        assert_eq!(one.shared().unwrap().prove_head().unwrap(), Position::new(100));
+    }
+    world.pass(&one, 2_001 * SECOND);
+    assert_eq!(world.journal.dropped(), dropped);
+    assert_eq!(content(&world.open(1)), had);
+}
+
 /// A log whose first blocks have no records, and so no time, has lost nothing yet.
 #[test]
 fn the_beginning_of_a_log_stays_as_long_as_nothing_before_it_is_too_old() {
