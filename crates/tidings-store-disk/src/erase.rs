@@ -31,7 +31,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidings_hub::limits::ERASED_TOPICS_MAX;
-use tidings_hub::{Erase, EraseError, Erased, Eraser, Erasing, Position, Record, Topic};
+use tidings_hub::{Erase, EraseError, Erased, Eraser, Position, Topic};
 
 use crate::DiskStore;
 use crate::error::Fault;
@@ -42,7 +42,7 @@ use crate::repair::fault_of;
 use crate::segment::Sealed;
 use crate::state::{SegmentRef, Shared};
 
-use blocks::Targets;
+use blocks::{Taken, Targets};
 
 /// How often it is looked whether a backup is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -77,28 +77,42 @@ impl Unheard {
 
 impl Eraser for DiskStore {
     fn erase(&self, what: &Erase, go_on: &dyn Fn() -> bool) -> Result<Erased, EraseError> {
-        let mut unheard = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut erased = Erased::default();
-        match self.erase_into(&mut erased, &unheard, what, go_on) {
-            Ok(()) => {
-                unheard.tell(&mut erased, what.upto);
-                Ok(erased)
-            }
-            Err(error) => {
-                unheard.note(erased, what.upto);
-                Err(error)
-            }
-        }
+        let erased = self.erase_each(std::slice::from_ref(what), go_on)?;
+        Ok(erased.into_iter().next().unwrap_or_default())
     }
 }
 
 impl DiskStore {
+    /// [Erases](Eraser::erase) what each of `all` says, as if one was done after the other, but
+    /// each file is overwritten, and its index made again, only once. Returns what each of them
+    /// erased.
+    ///
+    /// # Errors
+    ///
+    /// [`EraseError`]; asking again goes on where this ended.
+    pub fn erase_each(
+        &self,
+        all: &[Erase],
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Vec<Erased>, EraseError> {
+        let mut unheard = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut erased = vec![Erased::default(); all.len()];
+        let outcome = self.erase_into(&mut erased, &unheard, all, go_on);
+        for (erased, what) in erased.iter_mut().zip(all) {
+            match outcome {
+                Ok(()) => unheard.tell(erased, what.upto),
+                Err(_) => unheard.note(std::mem::take(erased), what.upto),
+            }
+        }
+        outcome.map(|()| erased)
+    }
+
     /// Erases records. Adds what is done to `erased`, also if it fails then.
     fn erase_into(
         &self,
-        erased: &mut Erased,
+        erased: &mut [Erased],
         unheard: &Unheard,
-        what: &Erase,
+        all: &[Erase],
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), EraseError> {
         let shared = &*self.shared;
@@ -117,13 +131,14 @@ impl DiskStore {
         shared.ensure_format_2().map_err(|error| {
             stored(Fault::io("write the format in", &shared.config.path, error))
         })?;
-        let outcome = self.erase_everywhere(what, erased);
+        let outcome = self.erase_everywhere(all, erased);
+        let mut done = Erased::default();
+        erased.iter().for_each(|erased| done.add(erased.clone()));
         // If it failed, some of it may be done, and the same request does not find that again.
-        shared.recount_erased(&erased.topics);
+        shared.recount_erased(&done.topics);
         outcome?;
-        let mut all = erased.clone();
-        all.topics.extend(unheard.topics.iter().cloned());
-        shared.slots.renew(self, &all)?;
+        done.topics.extend(unheard.topics.iter().cloned());
+        shared.slots.renew(self, &done)?;
         let patience = Instant::now() + LEFTOVERS_PATIENCE;
         while shared.remove_leftovers().map_err(stored)? {
             if Instant::now() > patience {
@@ -136,17 +151,17 @@ impl DiskStore {
     }
 
     /// Erases records in all files. Adds what is done to `erased`, also if it fails then.
-    fn erase_everywhere(&self, what: &Erase, erased: &mut Erased) -> Result<(), EraseError> {
+    fn erase_everywhere(&self, all: &[Erase], erased: &mut [Erased]) -> Result<(), EraseError> {
         let shared = &*self.shared;
         loop {
             // The file of new blocks, with which opening the log repairs a block, is the last one.
             shared.trouble.see_not_final().map_err(EraseError::Store)?;
             let complete: Vec<_> = shared.read_state().complete().cloned().collect();
             for file in &complete {
-                shared.erase_in(file, what, erased)?;
+                shared.erase_in(file, all, erased)?;
             }
             // Otherwise the segment was sealed in between.
-            if self.erase_in_active(what, erased)? {
+            if self.erase_in_active(all, erased)? {
                 return Ok(());
             }
         }
@@ -154,7 +169,7 @@ impl DiskStore {
 
     /// Erases records in the segment that is being written. Returns whether it is done with all of
     /// them: the segment may have become another one.
-    fn erase_in_active(&self, what: &Erase, erased: &mut Erased) -> Result<bool, EraseError> {
+    fn erase_in_active(&self, all: &[Erase], erased: &mut [Erased]) -> Result<bool, EraseError> {
         let shared = &*self.shared;
         let log = Arc::clone(&shared.read_state().active.log);
         let mut left = None::<Targets>;
@@ -170,15 +185,15 @@ impl DiskStore {
                     let state = shared.read_state();
                     let (log, last) = (&state.active.log, state.head);
                     let index = &state.active.index;
-                    let targets = Targets::find(SegmentRef { log, last, index }, what);
+                    let targets = Targets::find(&SegmentRef { log, last, index }, all);
                     left.insert(targets.map_err(stored)?)
                 }
             };
             if targets.is_empty() {
                 return Ok(true);
             }
-            let records = shared.erase_blocks(&log, targets, what)?;
-            erased.add(shared.forget_erased(&records, what));
+            let taken = shared.erase_blocks(&log, targets, all)?;
+            shared.forget_erased(&taken, erased);
             if !targets.is_empty() {
                 drop(writer);
                 continue;
@@ -198,10 +213,10 @@ impl Shared {
     fn erase_in(
         &self,
         file: &Arc<Sealed>,
-        what: &Erase,
-        erased: &mut Erased,
+        all: &[Erase],
+        erased: &mut [Erased],
     ) -> Result<(), EraseError> {
-        let mut targets = self.ask_index(file, |file| Targets::find(file, what)).map_err(stored)?;
+        let mut targets = self.ask_index(file, |file| Targets::find(&file, all)).map_err(stored)?;
         if targets.is_empty() {
             return Ok(());
         }
@@ -213,8 +228,8 @@ impl Shared {
         });
         removed.map_err(stored)?;
         while !targets.is_empty() {
-            let records = self.erase_blocks(&file.log, &mut targets, what)?;
-            erased.add(self.forget_erased(&records, what));
+            let taken = self.erase_blocks(&file.log, &mut targets, all)?;
+            self.forget_erased(&taken, erased);
         }
         let index = recovery::index_again(file).map_err(|error| stored(fault_of(error)))?;
         self.take_index(file, index);
@@ -240,22 +255,19 @@ impl Shared {
         }
     }
 
-    /// Replaces what is in memory of erased records.
-    fn forget_erased(&self, records: &[Record], what: &Erase) -> Erased {
-        let mut erased = Erased::default();
-        let with_topic = what.what == Erasing::All;
-        for record in records {
-            erased.note(record);
+    /// Replaces what is in memory of erased records, and counts each for the erasure that took it.
+    fn forget_erased(&self, taken: &[Taken], erased: &mut [Erased]) {
+        for Taken { record, by, .. } in taken {
+            erased[*by].note(record);
             self.slots.forget(record);
         }
-        if let Some(last) = records.last() {
-            self.slots.note_erased(last.position());
+        if let Some(last) = taken.last() {
+            self.slots.note_erased(last.record.position());
         }
         let mut state = self.write_state();
-        for record in records {
-            state.recent.replace(Arc::new(record.erased(with_topic)));
+        for Taken { record, with_topic, .. } in taken {
+            state.recent.replace(Arc::new(record.erased(*with_topic)));
         }
-        erased
     }
 
     /// Counts topics anew of which records were erased.

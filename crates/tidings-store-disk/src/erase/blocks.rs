@@ -21,11 +21,26 @@ use super::stored;
 /// Offsets of the blocks of a file that may have records to be erased.
 pub(super) struct Targets(BTreeSet<u64>);
 
+/// A record that is erased.
+pub(super) struct Taken {
+    pub(super) record: Record,
+    /// Number of the first of the erasures that take it.
+    pub(super) by: usize,
+    /// Whether one of them takes all of its topic.
+    pub(super) with_topic: bool,
+}
+
 impl Targets {
     /// Asks the index of the file.
-    pub(super) fn find(file: SegmentRef<'_>, what: &Erase) -> Result<Self, Fault> {
+    pub(super) fn find(file: &SegmentRef<'_>, all: &[Erase]) -> Result<Self, Fault> {
+        let mut targets = Self(BTreeSet::new());
+        all.iter().try_for_each(|what| targets.add(file, what))?;
+        Ok(targets)
+    }
+
+    fn add(&mut self, file: &SegmentRef<'_>, what: &Erase) -> Result<(), Fault> {
+        let Self(blocks) = self;
         let first = file.log.first;
-        let mut blocks = BTreeSet::new();
         if let Erasing::At(positions) = &what.what {
             let inside = positions.iter().filter(|at| (first..=file.last).contains(at));
             for position in inside {
@@ -33,14 +48,14 @@ impl Targets {
                 let block = file.index.blocks_back(place, 1)?;
                 blocks.extend(block.first().map(|block| u64::from(block.offset)));
             }
-            return Ok(Self(blocks));
+            return Ok(());
         }
         let mut from = 0;
         loop {
             let mut postings = Vec::new();
             file.index.records_from(&what.topic, from, POSTINGS_PAGE, &mut postings)?;
             let Some(last) = postings.last() else {
-                return Ok(Self(blocks));
+                return Ok(());
             };
             from = last.place() + 1;
             let is_meant = |place: u32| first.get() + u64::from(place) <= what.upto.get();
@@ -56,17 +71,17 @@ impl Targets {
 
 impl Shared {
     /// Overwrites some of the blocks, and takes them off `targets`. Returns the records that were
-    /// in them.
+    /// erased.
     pub(super) fn erase_blocks(
         &self,
         log: &SegmentLog,
         targets: &mut Targets,
-        what: &Erase,
-    ) -> Result<Vec<Record>, EraseError> {
+        all: &[Erase],
+    ) -> Result<Vec<Taken>, EraseError> {
         let [name, _] = log.files();
         let mut redo = Redo::of(&name, log.salt);
         let mut new = Vec::new();
-        let mut records = Vec::new();
+        let mut taken = Vec::new();
         let mut done = Vec::new();
         let mut scanner = log.scan(0, ONE_BLOCK_BYTES);
         for offset in &targets.0 {
@@ -75,7 +90,7 @@ impl Shared {
             }
             scanner.seek_anew(*offset);
             let block = log.next_block(&mut scanner).map_err(stored)?;
-            if let Some(bytes) = remade(log, &block, what, &mut records).map_err(stored)? {
+            if let Some(bytes) = remade(log, &block, all, &mut taken).map_err(stored)? {
                 redo.add(*offset, &bytes);
                 new.push((*offset, bytes));
             }
@@ -87,7 +102,7 @@ impl Shared {
         done.iter().for_each(|offset| {
             targets.0.remove(offset);
         });
-        Ok(records)
+        Ok(taken)
     }
 
     fn overwrite(
@@ -128,24 +143,27 @@ impl Shared {
     }
 }
 
-/// The block without the records that are to be erased, which are added to `records`. `None` if it
+/// The block without the records that are to be erased, which are added to `taken`. `None` if it
 /// has none.
 fn remade(
     log: &SegmentLog,
     block: &Block<'_>,
-    what: &Erase,
-    records: &mut Vec<Record>,
+    all: &[Erase],
+    taken: &mut Vec<Taken>,
 ) -> Result<Option<Vec<u8>>, Fault> {
     let mut texts = TopicTexts::default();
-    let mut found = Vec::<(usize, Record)>::new();
+    let mut found = Vec::<(usize, Taken)>::new();
     let mut each = Records::of(block);
     while let Some(entry) = each.next(log)? {
         let unreadable = || log.unreadable(entry.position);
         let draft = entry.view.head(&mut texts).ok_or_else(unreadable)?;
-        if what.takes(&draft, entry.position) {
+        let takes = |what: &&Erase| what.takes(&draft, entry.position);
+        if let Some(by) = all.iter().position(|what| takes(&what)) {
+            let with_topic = all.iter().filter(takes).any(|what| what.what == Erasing::All);
             let at = entry.raw.as_ptr() as usize - block.body.as_ptr() as usize;
             let record = Record::new(draft, entry.position, entry.time);
-            found.push((at, record.with_check(entry.view.check())));
+            let record = record.with_check(entry.view.check());
+            found.push((at, Taken { record, by, with_topic }));
         }
     }
     if found.is_empty() {
@@ -154,11 +172,11 @@ fn remade(
     let mut bytes = vec![0; block.header.stride()];
     let body = &mut bytes[block::HEADER_BYTES..][..block.body.len()];
     body.copy_from_slice(block.body);
-    for (at, record) in found {
+    for (at, one) in found {
         let length = block::u32_at(body, at) as usize;
-        let erased = Draft::erased(&record, what.what == Erasing::All);
-        record::erase(&erased, record.mark().check, &mut body[at + 4..at + 4 + length]);
-        records.push(record);
+        let erased = Draft::erased(&one.record, one.with_topic);
+        record::erase(&erased, one.record.mark().check, &mut body[at + 4..at + 4 + length]);
+        taken.push(one);
     }
     let header = block::Header { body_crc: crc32fast::hash(body), ..block.header };
     bytes[..block::HEADER_BYTES].copy_from_slice(&header.encode(log.salt));

@@ -111,8 +111,9 @@ impl World {
     }
 
     fn erase(&mut self, store: &DiskStore) -> Result<(), ()> {
-        let Some(what) = self.some_erasure() else { return Ok(()) };
-        self.erase_this(store, &what).map_err(|error| {
+        let count = if self.dice.one_in(3) { 1 + self.dice.below(5) } else { 1 };
+        let all: Vec<_> = (0..count).filter_map(|_| self.some_erasure()).collect();
+        self.erase_these(store, &all).map_err(|error| {
             assert!(self.disk.has_stopped(), "{error}");
         })
     }
@@ -137,19 +138,25 @@ impl World {
     }
 
     fn erase_this(&mut self, store: &DiskStore, what: &Erase) -> Result<(), EraseError> {
+        self.erase_these(store, std::slice::from_ref(what))
+    }
+
+    fn erase_these(&mut self, store: &DiskStore, all: &[Erase]) -> Result<(), EraseError> {
         let mut meant = 0;
+        let takes =
+            |draft: &Draft, at: u64| all.iter().any(|what| what.takes(draft, Position::new(at)));
         for (n, (draft, standing)) in self.events.iter_mut().enumerate() {
-            if what.takes(draft, Position::new(n as u64 + 1)) {
+            if takes(draft, n as u64 + 1) {
                 meant += u64::from(*standing == Standing::There);
                 if *standing == Standing::There {
                     *standing = Standing::Doubtful;
                 }
             }
         }
-        let erased = store.erase(what, &|| true)?;
-        assert!(erased.events >= meant, "{erased:?}");
+        let erased = store.erase_each(all, &|| true)?;
+        assert!(erased.iter().map(|one| one.events).sum::<u64>() >= meant, "{erased:?}");
         for (n, (draft, standing)) in self.events.iter_mut().enumerate() {
-            if what.takes(draft, Position::new(n as u64 + 1)) {
+            if takes(draft, n as u64 + 1) {
                 *standing = Standing::Erased;
             }
         }
@@ -252,6 +259,26 @@ fn what_is_erased_is_in_no_file_and_everything_else_stays() {
             world.check(&store);
             world.use_store(&store, 25).unwrap();
             world.check(&store);
+        }
+    }
+}
+
+#[test]
+fn erasures_that_are_carried_out_together_do_what_they_do_one_after_the_other() {
+    for seed in 0..seeds() {
+        let [mut one, mut other] = [0, 1].map(|_| World::new(seed + 3_000));
+        let stores = [&one, &other].map(|world| open(&world.disk, &world.config).unwrap());
+        for _ in 0..4 {
+            for (world, store) in [&mut one, &mut other].into_iter().zip(&stores) {
+                (0..5).for_each(|_| world.append(store).unwrap());
+            }
+            let all: Vec<_> = (0..6).filter_map(|_| one.some_erasure()).collect();
+            let _ = (0..6).filter_map(|_| other.some_erasure()).count();
+            let each: Vec<_> =
+                all.iter().map(|what| stores[0].erase(what, &|| true).unwrap()).collect();
+            assert_eq!(stores[1].erase_each(&all, &|| true).unwrap(), each, "seed {seed}: {all:?}");
+            let [there, here] = stores.each_ref().map(|store| read_all(store, None).unwrap());
+            assert_eq!(there, here, "seed {seed}: {all:?}");
         }
     }
 }
