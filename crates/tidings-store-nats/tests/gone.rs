@@ -69,7 +69,7 @@ impl World {
             ..SharedConfig::new(self.folder.join(name))
         };
         let store = SharedStore::open(config, Box::new(self.journal()))?;
-        Ok(store.following(Box::new(self.journal())).unwrap())
+        Ok(store.following(Box::new(self.journal()), Box::new(self.journal())).unwrap())
     }
 
     /// Starts a hub again that has ended because its log is no more.

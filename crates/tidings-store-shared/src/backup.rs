@@ -17,9 +17,12 @@
 //! 5. *The name of the log, and what it lost.* It is written before the cursor passes the block in
 //!    which it is. A name that is newer than that of the cache is given to the cache when it is
 //!    opened, as after a crash.
-//! 6. *The cache*, by the [backup of a log](tidings_store_disk::backup), which keeps erasures from
+//! 6. *The checks of older records.* What does not join the cursor is dropped when it is opened,
+//!    and what is missing makes some ids unknown. The newer file is first: it may become the older
+//!    one meanwhile.
+//! 7. *The cache*, by the [backup of a log](tidings_store_disk::backup), which keeps erasures from
 //!    being carried out meanwhile.
-//! 7. The number of the last change again.
+//! 8. The number of the last change again.
 
 use std::error::Error;
 use std::fmt;
@@ -33,7 +36,7 @@ use crate::changes;
 use crate::limits::BACKUP_ATTEMPTS_MAX;
 use crate::mistake::{Mistake, between};
 use crate::open::{CACHE, is_incomplete};
-use crate::{cursor, erasures, origin};
+use crate::{checks, cursor, erasures, origin};
 
 /// Why there is no backup.
 #[derive(Debug)]
@@ -158,14 +161,30 @@ enum Part {
     Fetching,
     Erasures,
     Origin,
+    Checks,
+    OldChecks,
     Cache,
 }
 
+impl Part {
+    fn may_be_missing(self) -> bool {
+        matches!(self, Self::Erasures | Self::Checks | Self::OldChecks)
+    }
+}
+
 /// The order that the module's documentation explains.
-const ORDER: [Part; 5] = [Part::Cursor, Part::Fetching, Part::Erasures, Part::Origin, Part::Cache];
+const ORDER: [Part; 7] = [
+    Part::Cursor,
+    Part::Fetching,
+    Part::Erasures,
+    Part::Origin,
+    Part::Checks,
+    Part::OldChecks,
+    Part::Cache,
+];
 
 /// That order, or one that tests plant.
-fn order() -> [Part; 5] {
+fn order() -> [Part; 7] {
     let mistakes = [
         (Mistake::CacheBeforeCursor, Part::Cache),
         (Mistake::ListBeforeCursor, Part::Erasures),
@@ -190,6 +209,8 @@ fn copy(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
             Part::Cursor => cursor::FILE,
             Part::Erasures => erasures::FILE,
             Part::Origin => origin::FILE,
+            Part::Checks => checks::FILE,
+            Part::OldChecks => checks::OLD_FILE,
             Part::Fetching if is_incomplete(from) => return Err(incomplete()),
             Part::Fetching => continue,
             Part::Cache => {
@@ -207,10 +228,10 @@ fn copy(from: &Path, partial: &Path) -> Result<Option<u64>, BackupError> {
         };
         match fs::read(from.join(name)) {
             // It has followed nothing.
-            Ok(content) if content.is_empty() => return Err(incomplete()),
+            Ok(content) if content.is_empty() && part != Part::Checks => return Err(incomplete()),
             Ok(content) => files.push((name, content)),
-            // There is none while nothing is to be erased.
-            Err(error) if error.kind() == ErrorKind::NotFound && part == Part::Erasures => {}
+            // There is none while nothing is to be erased, and without rules.
+            Err(error) if error.kind() == ErrorKind::NotFound && part.may_be_missing() => {}
             Err(error) => return Err(at(&from.join(name))(error)),
         }
     }

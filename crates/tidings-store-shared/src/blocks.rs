@@ -53,6 +53,11 @@ impl Blocks {
         self.marks.iter().chain(&self.newest)
     }
 
+    /// Those that are remembered without any between them missing, oldest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Followed> {
+        self.newest.iter()
+    }
+
     /// The newest block.
     pub(crate) fn last(&self) -> Option<&Followed> {
         self.newest.back().or(self.marks.last())

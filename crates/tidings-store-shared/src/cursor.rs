@@ -28,7 +28,7 @@ pub(crate) struct Cursor {
     file: File,
     /// Blocks in the file that are whole.
     written: usize,
-    /// Blocks that a failed write left out.
+    /// Blocks that are not in the file yet.
     unwritten: Vec<u8>,
 }
 
@@ -95,12 +95,16 @@ impl Cursor {
         self.read().of_cache(head).copied()
     }
 
-    /// Adds the next block. A block that cannot be written is written with the next one: a cursor
-    /// that is behind the cache only makes it follow some blocks again.
+    /// Adds the next block. It is in the file once that was [written](Self::write).
     pub(crate) fn push(&mut self, block: Followed) {
         self.write_blocks().push(block);
         block.encode(&mut self.unwritten);
-        if let Err(error) = self.write() {
+    }
+
+    /// Writes the blocks that were added. What cannot be written is written with the next ones: a
+    /// cursor that is behind the cache only makes it follow some blocks again.
+    pub(crate) fn write(&mut self) {
+        if let Err(error) = self.try_write() {
             tracing::warn!(%error, path = %self.path.display(), "the cursor cannot be written");
         }
     }
@@ -113,7 +117,7 @@ impl Cursor {
 
     /// Makes sure that no power cut takes what was written.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.write()?;
+        self.try_write()?;
         self.file.sync_data()
     }
 
@@ -125,7 +129,10 @@ impl Cursor {
         self.blocks.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    fn try_write(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
         if self.written >= FILE_BLOCKS_MAX {
             return self.rewrite();
         }
@@ -176,13 +183,18 @@ mod tests {
         Followed { seq: Seq::new(n + n / 10), chain, first: Position::new(n * 3 - 2) }
     }
 
+    fn push(cursor: &mut Cursor, block: Followed) {
+        cursor.push(block);
+        cursor.write();
+    }
+
     #[test]
     fn a_cursor_is_the_same_when_it_is_opened_again() {
         let folder = TestFolder::new();
         let mut cursor = Cursor::open(folder.path()).unwrap();
         assert_eq!(cursor.last(), None);
         for n in 1..20_000 {
-            cursor.push(block(n));
+            push(&mut cursor, block(n));
         }
         let opened = Cursor::open(folder.path()).unwrap();
         assert_eq!(opened.last(), Some(block(19_999)));
@@ -202,12 +214,12 @@ mod tests {
         let folder = TestFolder::new();
         let mut cursor = Cursor::open(folder.path()).unwrap();
         for n in 1..20_000 {
-            cursor.push(block(n));
+            push(&mut cursor, block(n));
             if n % 100 == 0 {
                 // One without records.
                 let next = block(n + 1);
                 let chain = Chain { hash: BlockHash::NONE, next: next.first, ..block(n).chain };
-                cursor.push(Followed { chain, first: next.first, ..block(n) });
+                push(&mut cursor, Followed { chain, first: next.first, ..block(n) });
             }
         }
         let blocks = cursor.blocks();
@@ -230,7 +242,7 @@ mod tests {
         let folder = TestFolder::new();
         let mut cursor = Cursor::open(folder.path()).unwrap();
         for n in 1..10 {
-            cursor.push(block(n));
+            push(&mut cursor, block(n));
         }
         drop(cursor);
         let path = folder.path().join(FILE);
@@ -240,7 +252,7 @@ mod tests {
             let mut cursor = Cursor::open(folder.path()).unwrap();
             assert_eq!(cursor.last(), Some(block(9)));
             // The next block overwrites it.
-            cursor.push(block(10));
+            push(&mut cursor, block(10));
             drop(cursor);
             assert_eq!(Cursor::open(folder.path()).unwrap().last(), Some(block(10)));
         }
@@ -251,10 +263,10 @@ mod tests {
         let folder = TestFolder::new();
         let mut cursor = Cursor::open(folder.path()).unwrap();
         for n in 1..100 {
-            cursor.push(block(n));
+            push(&mut cursor, block(n));
         }
         cursor.cut(block(50).seq).unwrap();
-        cursor.push(block(60));
+        push(&mut cursor, block(60));
         drop(cursor);
         let cursor = Cursor::open(folder.path()).unwrap();
         let seqs: Vec<_> = cursor.all().iter().rev().take(2).map(|block| block.seq).collect();

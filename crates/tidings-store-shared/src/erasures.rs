@@ -1,12 +1,16 @@
 //! Erasures that were followed and are to be carried out in the cache.
 //!
 //! Erasing takes long, and waits for a backup that is being made. So the follower only notes an
-//! erasure, in a list that is on the disk before the cursor passes the block; then it goes on. A
-//! thread carries out what is on the list, and so does whoever asked for one of them and waits. An
-//! erasure is taken off the list when nothing of its records is left on the disk. A hub that is
-//! killed at any moment finds it on the list, or in the log again; carrying it out twice changes
-//! nothing. It reaches only records before its block, so those that are followed meanwhile are
-//! safe.
+//! erasure, in a list that is on the disk before the cursor there passes the block; then it goes
+//! on. A thread carries out what is on the list, and so does whoever asked for one of them and
+//! waits. An erasure is taken off the list when nothing of its records is left on the disk. A hub
+//! that is killed at any moment finds it on the list, or in the log again; carrying it out twice
+//! changes nothing. It reaches only records before its block, so those that are followed meanwhile
+//! are safe.
+//!
+//! A hub that fetches the log, or was away, meets many at once. So the list is written once for a
+//! page of the journal, and all that are on it are carried out together: each file of the cache is
+//! overwritten once for all of them.
 //!
 //! The file: for each erasure the sequence of its block (8 bytes), the block's hash (16), the
 //! length of its [form](crate::erase_form) (4), that form; then the CRC-32 of all before. It is
@@ -21,7 +25,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{CopyReaders, Erase, EraseError, Erased, Eraser as _, with_causes};
+use tidings_hub::{CopyReaders, Erase, EraseError, Erased, with_causes};
 use tidings_store_disk::DiskStore;
 
 use crate::erase_form;
@@ -66,6 +70,8 @@ pub(crate) struct Erasures {
 #[derive(Default)]
 struct List {
     noted: Vec<Noted>,
+    /// Whether the file lacks some of them.
+    is_unwritten: bool,
     /// Outcomes for those that wait for them.
     done: VecDeque<(BlockHash, Erased)>,
 }
@@ -85,7 +91,7 @@ impl Erasures {
         Ok(Self {
             folder: folder.to_owned(),
             pending: AtomicU64::new(noted.len() as u64),
-            list: Mutex::new(List { noted, done: VecDeque::new() }),
+            list: Mutex::new(List { noted, ..List::default() }),
             bell: Condvar::new(),
             carrying: Mutex::default(),
             readers: Mutex::default(),
@@ -93,22 +99,28 @@ impl Erasures {
         })
     }
 
-    /// Adds one. When this returns it is on the disk.
-    pub(crate) fn add(&self, noted: Noted) -> io::Result<()> {
+    /// Adds one. It is on the disk once the list was [written](Self::write).
+    pub(crate) fn add(&self, noted: Noted) {
         let mut list = self.list();
         if list.noted.iter().any(|known| known.seq == noted.seq) {
-            return Ok(());
+            return;
         }
         list.noted.push(noted);
-        if !Mistake::CursorFirst.is_planted()
-            && let Err(error) = save(&self.folder, &list.noted)
-        {
-            list.noted.pop();
-            return Err(error);
-        }
+        list.is_unwritten = true;
         self.pending.store(list.noted.len() as u64, Ordering::Relaxed);
-        step();
         self.bell.notify_all();
+    }
+
+    /// Makes sure that all that were added are on the disk.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        let mut list = self.list();
+        if list.is_unwritten {
+            if !Mistake::CursorFirst.is_planted() {
+                save(&self.folder, &list.noted)?;
+            }
+            list.is_unwritten = false;
+            step();
+        }
         Ok(())
     }
 
@@ -158,8 +170,7 @@ impl Erasures {
         *self.readers.lock().unwrap_or_else(PoisonError::into_inner) = Some(readers);
     }
 
-    /// Carries out all that are on the list, each as soon as it can be done. It asks `go_on` as the
-    /// cache does.
+    /// Carries out all that are on the list. It asks `go_on` as the cache does.
     ///
     /// # Errors
     ///
@@ -171,9 +182,18 @@ impl Erasures {
     ) -> Result<(), EraseError> {
         let _one = self.begin(go_on)?;
         let noted = self.list().noted.clone();
+        if noted.len() > 1 {
+            match self.carry_out_these(cache, &noted, go_on) {
+                // One that cannot be carried out must not be in the way of the others.
+                Err(error) if !matches!(error, EraseError::GivenUp) => {}
+                outcome => return outcome,
+            }
+        }
         let mut outcome = Ok(());
-        for one in &noted {
-            let done = self.carry_out_one(cache, one, go_on);
+        for one in noted.chunks(1) {
+            let done = self.carry_out_these(cache, one, go_on).inspect_err(|error| {
+                self.note_failure(error);
+            });
             outcome = outcome.and(done);
         }
         outcome
@@ -190,7 +210,8 @@ impl Erasures {
         let _one = self.begin(go_on)?;
         let noted = self.list().noted.iter().find(|one| one.hash == hash).cloned();
         if let Some(noted) = noted {
-            self.carry_out_one(cache, &noted, go_on)?;
+            let done = self.carry_out_these(cache, &[noted], go_on);
+            done.inspect_err(|error| self.note_failure(error))?;
         }
         let mut list = self.list();
         let done = list.done.iter().position(|(done, _)| *done == hash);
@@ -208,64 +229,73 @@ impl Erasures {
         }
     }
 
-    fn carry_out_one(
+    fn carry_out_these(
         &self,
         cache: &DiskStore,
-        one: &Noted,
+        these: &[Noted],
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), EraseError> {
         if Mistake::ListFirst.is_planted() {
-            self.take_off(one, None);
+            self.take_off(these, &[]);
         }
         step();
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let until = Instant::now() + READERS_PATIENCE;
-        let have_read = |readers: &Arc<dyn CopyReaders>| readers.have_read(one.erase.upto);
+        let upto = these.iter().map(|one| one.erase.upto).max().unwrap_or_default();
+        let have_read = |readers: &Arc<dyn CopyReaders>| readers.have_read(upto);
         while !readers.as_ref().is_none_or(have_read) && Instant::now() < until {
             if !go_on() {
                 return Err(EraseError::GivenUp);
             }
             thread::sleep(LOOK_INTERVAL);
         }
-        let erased = cache.erase(&one.erase, go_on).inspect_err(|error| {
-            if !matches!(error, EraseError::GivenUp)
-                && self.failures.fetch_add(1, Ordering::Relaxed) == 0
-            {
-                let reason = with_causes(error);
-                tracing::error!(
-                    reason,
-                    "events that were erased from the shared log cannot be erased from this hub's \
-                     copy; it will be tried again"
-                );
-            }
-        })?;
+        let all: Vec<_> = these.iter().map(|one| one.erase.clone()).collect();
+        let erased = cache.erase_each(&all, go_on)?;
         step();
         // Also if this process waits for the outcome, and then has its workers forget the records
         // itself, before it answers: it may have stopped waiting after a failure, and would never
         // hear of what is carried out later. To forget twice is as to forget once.
         if let Some(readers) = readers {
-            readers.forget(&erased, one.erase.upto);
+            for (erased, erase) in erased.iter().zip(&all) {
+                readers.forget(erased, erase.upto);
+            }
         }
-        self.take_off(one, Some(erased));
+        self.take_off(these, &erased);
         step();
         Ok(())
     }
 
-    /// Takes one off the list.
-    fn take_off(&self, one: &Noted, erased: Option<Erased>) {
+    fn note_failure(&self, error: &EraseError) {
+        if matches!(error, EraseError::GivenUp) || self.failures.fetch_add(1, Ordering::Relaxed) > 0
+        {
+            return;
+        }
+        let reason = with_causes(error);
+        tracing::error!(
+            reason,
+            "events that were erased from the shared log cannot be erased from this hub's copy; \
+             it will be tried again"
+        );
+    }
+
+    /// Takes some off the list, of which it is known what they erased.
+    fn take_off(&self, these: &[Noted], erased: &[Erased]) {
         let mut list = self.list();
-        list.noted.retain(|noted| noted.seq != one.seq);
+        list.noted.retain(|noted| these.iter().all(|one| one.seq != noted.seq));
         self.pending.store(list.noted.len() as u64, Ordering::Relaxed);
-        if let Some(erased) = erased.filter(|_| one.is_awaited) {
-            list.done.push_back((one.hash, erased));
+        for (one, erased) in these.iter().zip(erased).filter(|(one, _)| one.is_awaited) {
+            list.done.push_back((one.hash, erased.clone()));
             if list.done.len() > ERASURES_ANSWERED_MAX {
                 list.done.pop_front();
             }
         }
-        // What stays in the file is carried out once more after a start.
-        if let Err(error) = save(&self.folder, &list.noted) {
-            let path = self.folder.join(FILE);
-            tracing::warn!(%error, path = %path.display(), "a file cannot be written");
+        match save(&self.folder, &list.noted) {
+            Ok(()) => list.is_unwritten = false,
+            // What stays in the file is carried out once more after a start.
+            Err(error) => {
+                let path = self.folder.join(FILE);
+                tracing::warn!(%error, path = %path.display(), "a file cannot be written");
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! The one way in which blocks reach the cache: read in order, checked against the chain, applied.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tidings_store_disk::{DiskStore, RandomSource};
 
 use crate::block::{Block, Content};
 use crate::chain::Chain;
+use crate::checks::Checks;
 use crate::config::SharedConfig;
 use crate::cursor::Cursor;
 use crate::erasures::{Erasures, Noted};
@@ -30,6 +32,8 @@ pub(crate) struct Follower {
     pub(crate) origin: Arc<RwLock<Origin>>,
     /// What is to be erased from the cache.
     pub(crate) erasures: Arc<Erasures>,
+    /// The checks of older records.
+    pub(crate) checks: Option<Arc<Mutex<Checks>>>,
     /// The end of what was followed.
     pub(crate) chain: Chain,
     /// Sequence of the newest block that was looked at, valid or void.
@@ -164,7 +168,7 @@ impl Follower {
         cache: DiskStore,
         cursor: Cursor,
         origin: Origin,
-        erasures: Erasures,
+        (erasures, checks): (Erasures, Option<Checks>),
         start: (Seq, Chain),
         config: &SharedConfig,
         run: u64,
@@ -175,6 +179,7 @@ impl Follower {
             cursor,
             origin: Arc::new(RwLock::new(origin)),
             erasures: Arc::new(erasures),
+            checks: checks.map(|checks| Arc::new(Mutex::new(checks))),
             chain,
             seq,
             void: Arc::default(),
@@ -239,6 +244,15 @@ impl Follower {
     }
 
     fn try_follow_page(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
+        // What could not be written down before comes first.
+        self.write_down()?;
+        let taken = self.take_page(journal);
+        let written = self.write_down();
+        let is_more = taken?;
+        written.map(|()| is_more)
+    }
+
+    fn take_page(&mut self, journal: &mut dyn Journal) -> Result<bool, FollowError> {
         let (page, is_full) = self.next_page(journal)?;
         for (seq, bytes) in page {
             if !self.take(journal, seq, &bytes)? {
@@ -246,6 +260,25 @@ impl Follower {
             }
         }
         Ok(is_full)
+    }
+
+    /// Writes down what is to be erased, and then how far the log was followed.
+    fn write_down(&mut self) -> Result<(), FollowError> {
+        self.erasures.write().map_err(|error| {
+            let source = Arc::new(error);
+            FollowError::Cache(AppendError::Away { retry: AWAY_RETRY, source })
+        })?;
+        self.cursor.write();
+        if let Some(checks) = &self.checks {
+            checks.lock().unwrap_or_else(PoisonError::into_inner).write();
+        }
+        Ok(())
+    }
+
+    /// Makes sure that no power cut takes what was [written down](Self::write_down).
+    pub(crate) fn sync_cursor(&mut self) -> io::Result<()> {
+        self.erasures.write()?;
+        self.cursor.sync()
     }
 
     /// The next blocks, and whether there may be more after them.
@@ -422,25 +455,26 @@ impl Follower {
         step();
         self.chain = chain;
         self.seq = seq;
-        self.cursor.push(Followed { seq, chain, first });
+        let followed = Followed { seq, chain, first };
+        self.cursor.push(followed);
+        if let Some(checks) = &self.checks {
+            checks.lock().unwrap_or_else(PoisonError::into_inner).push(&followed);
+        }
         step();
         self.foreign += u64::from(nonce.run != self.run);
         self.settle_attempt(nonce, AttemptFate::Valid { first, hash });
         halt.map_or(Ok(()), |halt| Err(halt.into()))
     }
 
-    /// Notes what is to be erased, on the disk: the cursor may pass the block then.
+    /// Notes what is to be erased.
     fn note_erasure(&self, noted: Noted) -> Result<(), FollowError> {
         if self.erasures.is_full() {
             // Nothing new is followed before one of them is done.
             let made = self.erasures.make_room(&self.cache);
             made.map_err(|error| FollowError::Cache(not_erased(error)))?;
         }
-        let added = self.erasures.add(noted);
-        added.map_err(|error| {
-            let source = Arc::new(error);
-            FollowError::Cache(AppendError::Away { retry: AWAY_RETRY, source })
-        })
+        self.erasures.add(noted);
+        Ok(())
     }
 
     pub(crate) fn read_origin(&self) -> RwLockReadGuard<'_, Origin> {

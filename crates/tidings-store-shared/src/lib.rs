@@ -46,6 +46,7 @@ mod block;
 mod blocks;
 mod chain;
 mod changes;
+mod checks;
 mod config;
 mod cursor;
 mod erase_form;

@@ -18,6 +18,11 @@ pub const CURSOR_MARK_EVERY: u64 = 64;
 /// Older blocks that are remembered. At the edge: every second one is forgotten.
 pub const CURSOR_MARKS_MAX: usize = 8192;
 
+/// Blocks in each of two files, on the disk only, by which the ids of records are known that rules
+/// of retention have dropped: 28 bytes a block. At the edge: the older file is dropped, and a
+/// reader whose newest event was in one of its blocks, and was dropped, gets a reset.
+pub const CHECKS_FILE_BLOCKS: u64 = 1 << 20;
+
 /// Bytes of blocks read from the journal at a time, unless one block is larger; void blocks are
 /// passed over in pages of this size, too. A hub that lacks more than this when it is opened
 /// fetches the rest while it listens, and serves nobody until it has it.
@@ -115,8 +120,10 @@ pub const BLOCK_IDS_MAX: usize = 4096;
 /// Bytes of the ids that a block lists. At the edge: as for [`BLOCK_IDS_MAX`].
 pub const BLOCK_IDS_BYTES_MAX: usize = 256 << 10;
 
-/// Lost publisher-given ids that a hub remembers, until retention has dropped everything from
-/// before they were lost, and the first event after. At the edge: as for [`BLOCK_IDS_MAX`].
+/// Lost publisher-given ids that a hub remembers: until retention has dropped everything from
+/// before they were lost, and the first event after; one that was published again since, until
+/// that event is dropped. At the edge: as for [`BLOCK_IDS_MAX`], until the first event after is
+/// dropped.
 pub const LOST_IDS_MAX: usize = 16_384;
 
 /// Former names of a log. At the edge: the oldest are left out.

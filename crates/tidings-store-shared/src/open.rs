@@ -9,6 +9,7 @@
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability, FolderLock, RandomSource, cut_copy};
@@ -16,6 +17,7 @@ use tidings_store_disk::{DiskConfig, DiskStore, Durability, FolderLock, RandomSo
 use crate::block::{Block, Content, LostIds};
 use crate::chain::Chain;
 use crate::changes::Changing;
+use crate::checks::Checks;
 use crate::config::SharedConfig;
 use crate::cursor::Cursor;
 use crate::erasures::Erasures;
@@ -26,7 +28,7 @@ use crate::fork;
 use crate::halt::Halt;
 use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
-use crate::limits::{READ_BYTES_MAX, REQUEST_PATIENCE, SETTLE_ATTEMPTS_MAX};
+use crate::limits::{CHECKS_FILE_BLOCKS, READ_BYTES_MAX, REQUEST_PATIENCE, SETTLE_ATTEMPTS_MAX};
 use crate::origin::Origin;
 
 /// The folder of the cache, in that of the hub.
@@ -438,7 +440,19 @@ impl Opening<'_> {
         // A cache that is fetched anew gets its erasures from the log, as it gets its records.
         let upto = cursor.last().map(|last| last.seq);
         let erasures = Erasures::open(&self.config.path, upto).map_err(self.fail())?;
-        Ok(Follower::new(cache, cursor, origin, erasures, start, self.config, self.run))
+        let checks = self.checks(&cursor).map_err(self.fail())?;
+        Ok(Follower::new(cache, cursor, origin, (erasures, checks), start, self.config, self.run))
+    }
+
+    /// Without rules of retention, records say their checks themselves.
+    fn checks(&self, cursor: &Cursor) -> io::Result<Option<Checks>> {
+        let folder = &self.config.path;
+        if self.config.cache.rules.is_empty() {
+            return Checks::remove(folder).map(|()| None);
+        }
+        let blocks = cursor.blocks();
+        let blocks = blocks.read().unwrap_or_else(PoisonError::into_inner);
+        Checks::open(folder, &blocks, CHECKS_FILE_BLOCKS).map(Some)
     }
 
     /// Says that the cache is about to be shortened, renamed or replaced, for as long as the answer

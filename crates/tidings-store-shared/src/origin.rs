@@ -11,6 +11,7 @@
 //!
 //! It outlives the cache: a hub that has this file followed a log before, and never creates one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -97,12 +98,23 @@ impl Origin {
         (known.ids.len(), known.more) != before
     }
 
-    /// Forgets what was lost at forks of which retention has dropped everything before, and the
-    /// first event after. Returns whether there was any.
-    pub(crate) fn forget_lost(&mut self, first: Position) -> bool {
-        let before = self.lost.len();
-        self.lost.retain(|lost| lost.upto.next() >= first);
-        self.lost.len() < before
+    /// What was lost at forks of which retention has dropped everything before, and the first event
+    /// after: the log now begins at `first`.
+    pub(crate) fn lost_before(&self, first: Position) -> Vec<LostIds> {
+        self.lost.iter().filter(|lost| lost.upto.next() < first).cloned().collect()
+    }
+
+    /// Forgets of [that](Self::lost_before) the ids that are `gone`, and that there were more.
+    /// Returns whether there was any.
+    pub(crate) fn forget_lost(&mut self, first: Position, gone: &HashSet<EventId>) -> bool {
+        let mut forgot = false;
+        for lost in self.lost.iter_mut().filter(|lost| lost.upto.next() < first) {
+            let before = lost.ids.len();
+            lost.ids.retain(|id| !gone.contains(id));
+            forgot |= lost.ids.len() < before || std::mem::take(&mut lost.more);
+        }
+        self.lost.retain(|lost| lost.more || !lost.ids.is_empty());
+        forgot
     }
 
     /// The position at the fork at which an event with this id was lost, if one may have been.
@@ -208,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_lost_until_everything_before_its_fork_and_the_first_event_after_it_are_gone() {
+    fn an_id_is_lost_until_what_is_before_its_fork_and_just_after_and_its_own_event_are_gone() {
         let mut origin = Origin::new(epoch(1));
         origin.add_lost(&lost(40, &["a"]));
         origin.add_lost(&lost(90, &["b", "a"]));
@@ -216,9 +228,23 @@ mod tests {
         assert_eq!(origin.fork_before(&id("b")), Some(Position::new(90)));
         assert_eq!(origin.fork_before(&id("c")), None);
         assert!(!origin.add_lost(&lost(90, &["b"])), "it is known");
-        assert!(!origin.forget_lost(Position::new(41)), "the log may begin there");
-        assert!(origin.forget_lost(Position::new(42)));
+        let forget = |origin: &mut Origin, first, gone: &[&str]| {
+            let gone = gone.iter().map(|text| id(text)).collect();
+            origin.forget_lost(Position::new(first), &gone)
+        };
+        assert!(!forget(&mut origin, 41, &["a"]), "the log may begin there");
+        assert_eq!(origin.lost_before(Position::new(41)), []);
+        assert_eq!(origin.lost_before(Position::new(42)), [lost(40, &["a"])]);
+        assert!(!forget(&mut origin, 42, &[]), "it is in the log again");
+        assert_eq!(origin.fork_before(&id("a")), Some(Position::new(40)));
+        assert!(forget(&mut origin, 42, &["a"]));
         assert_eq!(origin.fork_before(&id("a")), Some(Position::new(90)));
+        // Which ones there were besides is not known: that is remembered no longer than the fork.
+        origin.add_lost(&LostIds { more: true, ..lost(90, &[]) });
+        assert!(origin.fork_before(&id("c")).is_some());
+        assert!(forget(&mut origin, 92, &[]));
+        assert_eq!(origin.fork_before(&id("c")), None);
+        assert_eq!(origin.fork_before(&id("b")), Some(Position::new(90)));
     }
 
     #[test]

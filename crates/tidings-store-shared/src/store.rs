@@ -12,10 +12,11 @@ use tidings_hub::{
 use tidings_store_disk::{DiskStore, FolderLock};
 
 use crate::blocks::Blocks;
+use crate::checks::Checks;
 use crate::config::SharedConfig;
 use crate::erasures::Erasures;
 use crate::error::OpenError;
-use crate::follower::{CaughtUp, FollowError, Follower, Sight, look};
+use crate::follower::{CaughtUp, FollowError, Follower};
 use crate::halt::Halt;
 use crate::journal::{Journal, SeqBounds};
 use crate::limits::{AWAY_RETRY, ERASE_AGAIN, OPEN_ERASE_PATIENCE};
@@ -23,8 +24,12 @@ use crate::mistake::Mistake;
 use crate::open::{self, Opening};
 use crate::origin::Origin;
 use crate::terms::Difference;
-use crate::trim::{self, LookedAt, TooMuch, Trim};
+use crate::trim::Trim;
 use crate::writer::{Writer, lock};
+
+mod tidy;
+
+use tidy::Tidying;
 
 /// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
 pub struct SharedStore {
@@ -44,8 +49,10 @@ struct Node {
     writer: Mutex<Writer>,
     append_bytes_max: usize,
     trim: Mutex<Trim>,
+    tidying: Tidying,
     /// The blocks that the follower remembers.
     blocks: Arc<RwLock<Blocks>>,
+    checks: Option<Arc<Mutex<Checks>>>,
     /// How the log's settings differed from this hub's when they were last looked at.
     other_terms: Mutex<Vec<Difference>>,
     /// Why the log takes no events, and since when.
@@ -83,7 +90,9 @@ impl SharedStore {
             conflicts: Arc::clone(&writer.conflicts),
             append_bytes_max: writer.bytes_max(),
             trim: Mutex::new(Trim::new(interval)),
+            tidying: Tidying::default(),
             blocks: follower.cursor.blocks(),
+            checks: follower.checks.clone(),
             other_terms: Mutex::default(),
             follower: Mutex::new(follower),
             writer: Mutex::new(writer),
@@ -101,14 +110,18 @@ impl SharedStore {
         Ok(Self { node: Arc::new(node), threads: Vec::new(), _lock: lock })
     }
 
-    /// Starts the thread that follows the log, over a connection of its own, the one that erases
-    /// from the copy what was erased from the log, and, if there are rules of retention, the one
-    /// that applies them to the copy.
+    /// Starts the threads: one follows the log and another one [tidies](Self::retain) it, over a
+    /// connection of its own each; one erases from the copy what was erased from the log; and, if
+    /// there are rules of retention, one applies them to the copy.
     ///
     /// # Errors
     ///
     /// If a thread cannot be started.
-    pub fn following(mut self, journal: Box<dyn Journal>) -> io::Result<Self> {
+    pub fn following(
+        mut self,
+        journal: Box<dyn Journal>,
+        tidying: Box<dyn Journal>,
+    ) -> io::Result<Self> {
         self.node.cache.start_keeping().map_err(io::Error::other)?;
         let node = Arc::clone(&self.node);
         let thread = thread::Builder::new().name("tidings-erase".to_owned());
@@ -116,6 +129,10 @@ impl SharedStore {
         let node = Arc::clone(&self.node);
         let thread = thread::Builder::new().name("tidings-follow".to_owned());
         self.threads.push(thread.spawn(move || node.run(journal))?);
+        let node = Arc::clone(&self.node);
+        let thread = thread::Builder::new().name("tidings-tidy".to_owned());
+        self.threads.push(thread.spawn(move || node.keep_tidy(tidying))?);
+        self.node.tidying.set_has_thread();
         Ok(self)
     }
 
@@ -134,9 +151,11 @@ impl SharedStore {
         lock(&self.node.follower).halt()
     }
 
-    /// Waits until the cache's background thread has done all the work that it was given so far.
-    /// For tests in which what is on the disk must not depend on how fast the thread is.
+    /// Waits until the thread that tidies the journal and the cache's background thread have done
+    /// all the work that they were given so far. For tests in which what is on the disk must not
+    /// depend on how fast the threads are.
     pub fn wait_for_background(&self) {
+        self.node.tidying.wait();
         self.node.cache.wait_for_background();
     }
 
@@ -165,6 +184,7 @@ impl SharedStore {
 impl Drop for SharedStore {
     fn drop(&mut self) {
         self.node.is_closing.store(true, Ordering::Relaxed);
+        self.node.tidying.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -228,7 +248,7 @@ impl Log for SharedStore {
 
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         self.node.cache.retain(now)?;
-        self.node.tidy(now);
+        self.node.ask_to_tidy(now);
         self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
     }
 
@@ -288,7 +308,7 @@ impl SharedLog for SharedStore {
         Ok(match page.records.first() {
             Some(record) => record.mark().check,
             // A rule may have dropped the record, and the id of its reader is right all the same.
-            None => self.node.blocks.read().unwrap_or_else(PoisonError::into_inner).check(position),
+            None => self.node.check_of_dropped(position),
         })
     }
 
@@ -343,6 +363,15 @@ impl Node {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = self.cache.identity().epoch;
         self.note(writer.append(&self.follower, epoch, drafts, judged, now))
+    }
+
+    /// The check of a record that the cache does not have any more.
+    fn check_of_dropped(&self, position: Position) -> Option<Check> {
+        let known = self.blocks.read().unwrap_or_else(PoisonError::into_inner).check(position);
+        known.or_else(|| {
+            let checks = self.checks.as_ref()?;
+            checks.lock().unwrap_or_else(PoisonError::into_inner).check(position)
+        })
     }
 
     /// The thread: follows the journal until the store closes.
@@ -458,108 +487,6 @@ impl Node {
 
     fn failure(&self) -> MutexGuard<'_, Option<(AppendError, Instant)>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Warns if the log got other settings than this hub has, once for each change.
-    fn compare_terms(&self) {
-        let known = {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.journal.terms()
-        };
-        let Ok(Some(known)) = known else { return };
-        let differences = self.config.terms.differences(&known);
-        let mut before = self.other_terms.lock().unwrap_or_else(PoisonError::into_inner);
-        if differences != *before {
-            for difference in &differences {
-                tracing::warn!(
-                    "a setting of the shared log is not this hub's: {difference}; start the hub \
-                     again with the setting of the log"
-                );
-            }
-            *before = differences;
-        }
-    }
-
-    /// Looks now and then what can be dropped from the journal, and to what rules may be applied.
-    fn tidy(&self, now: Timestamp) {
-        let mut trim = self.trim.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(LookedAt(looked_at)) = trim.is_due(now) else { return };
-        self.compare_terms();
-        if !self.config.cache.rules.is_empty() {
-            self.settle(looked_at);
-        }
-        self.trim(&mut trim, now);
-    }
-
-    /// Lets rules be applied to what the journal does not lose any more, if it showed since
-    /// `looked_at` what this hub has followed.
-    fn settle(&self, looked_at: Option<Timestamp>) {
-        let upto = {
-            let mut follower = lock(&self.follower);
-            let is_seen = follower.take_is_seen();
-            let shown_at = looked_at.filter(|_| is_seen);
-            let patience = self.config.rules_patience;
-            let settled = shown_at.and_then(|at| trim::settled(&follower.cursor, at, patience));
-            let Some(upto) = settled.filter(|upto| *upto > self.cache.settled()) else { return };
-            // From what rules were applied to the cache cannot go back: a power cut must not leave
-            // a cursor that ends before it.
-            if let Err(error) = follower.cursor.sync() {
-                tracing::warn!(%error, "the cursor cannot be synced, and no rule is applied");
-                return;
-            }
-            upto
-        };
-        self.cache.settle(upto);
-    }
-
-    /// Drops from the journal, and of what was lost, what no hub needs any more.
-    fn trim(&self, trim: &mut Trim, now: Timestamp) {
-        let config = &self.config.cache;
-        let first = self.cache.bounds().first;
-        let has_rules = !config.rules.is_empty();
-        let too_much = if has_rules { self.is_too_much() } else { None };
-        let before = {
-            let follower = lock(&self.follower);
-            if follower.halt().is_some() {
-                return;
-            }
-            let cursor = &follower.cursor;
-            let (before, first) = if has_rules {
-                let before = trim::oldest_with_rules(cursor, too_much, config, now);
-                (before, before.map_or(Position::ZERO, |block| block.first))
-            } else {
-                (cursor.before(first), first)
-            };
-            let forgot = follower.write_origin().forget_lost(first);
-            if forgot {
-                follower.save_origin();
-            }
-            before
-        };
-        if let Some(before) = before.filter(|before| before.seq > trim.before) {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let journal = &mut *writer.journal;
-            // A hub that follows what the log has lost must not drop what the log has there now.
-            let done = look(journal, &before).and_then(|sight| match sight {
-                Sight::Same => journal.trim(before.seq).map(|()| true),
-                _ => Ok(false),
-            });
-            match done {
-                Ok(true) => trim.before = before.seq,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the shared log was not trimmed"),
-            }
-        }
-    }
-
-    /// What of the journal is too much with rules.
-    fn is_too_much(&self) -> Option<TooMuch> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let looked = TooMuch::look(&mut *writer.journal, &self.config.cache);
-        looked.unwrap_or_else(|error| {
-            tracing::warn!(%error, "how much the shared log holds is not known");
-            None
-        })
     }
 }
 

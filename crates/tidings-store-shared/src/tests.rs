@@ -6,7 +6,9 @@
 mod backup;
 mod begin;
 mod erase;
+mod lost;
 mod memory_journal;
 mod rules;
 #[path = "../../tidings-hub/tests/seeds/mod.rs"]
 mod seeds;
+mod tidy;

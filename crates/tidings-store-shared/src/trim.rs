@@ -6,9 +6,10 @@
 //! longest age of any rule, and no more bytes than all rules together may have. So it has at least
 //! what a hub needs that was away.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tidings_hub::{Position, Timestamp};
+use tidings_hub::{EventId, Position, Timestamp};
 use tidings_store_disk::DiskConfig;
 
 use crate::cursor::Cursor;
@@ -24,11 +25,14 @@ pub(crate) struct Trim {
     interval: Duration,
     /// The time when it was looked the last time.
     looked_at: Option<Timestamp>,
+    /// Where the log has events with lost ids that are old enough to be forgotten otherwise.
+    pub(crate) repeated: HashMap<EventId, Position>,
 }
 
 impl Trim {
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { before: Seq::ZERO, due: Instant::now(), interval, looked_at: None }
+        let repeated = HashMap::new();
+        Self { before: Seq::ZERO, due: Instant::now(), interval, looked_at: None, repeated }
     }
 
     /// Whether it is time to look. Returns when it was looked before this; by the same clock,

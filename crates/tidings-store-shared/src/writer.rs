@@ -212,12 +212,15 @@ impl Writer {
                 match followed {
                     Ok(_) => commit.trouble = None,
                     Err(FollowError::Away(error)) => commit.trouble = Some(error),
-                    Err(FollowError::Cache(error)) => return Err(commit.give_up(follower, error)),
+                    // What could not be written down is no part of the answer.
+                    Err(FollowError::Cache(error)) if commit.valid(follower).is_none() => {
+                        return Err(commit.give_up(follower, error));
+                    }
                     Err(FollowError::Halt(halt)) if commit.valid(follower).is_none() => {
                         let source = Arc::new(halt);
                         return Err(commit.give_up(follower, AppendError::Poisoned { source }));
                     }
-                    Err(FollowError::Halt(_)) => {}
+                    Err(FollowError::Cache(_) | FollowError::Halt(_)) => {}
                 }
             }
             if let Some((first, hash)) = commit.valid(follower) {

@@ -504,7 +504,7 @@ fn hubs_that_publish_at_once_make_no_void_blocks_on_an_engine_that_keeps_its_pro
     let config = |hub| SharedConfig { append_patience: PATIENCE, ..world.config(hub) };
     let hubs = ["a", "b", "c"].map(|name| {
         let hub = world.try_hub(config(name)).unwrap();
-        hub.following(Connection::to(&world.engine)).unwrap()
+        hub.following(Connection::to(&world.engine), Connection::to(&world.engine)).unwrap()
     });
     std::thread::scope(|scope| {
         for hub in &hubs {

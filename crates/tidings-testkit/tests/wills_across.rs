@@ -229,7 +229,7 @@ fn a_hub_that_comes_back_does_not_carry_out_again_what_others_did() {
         let inner = *world.log.connection();
         Box::new(Layered(Cut { inner, is_cut: Arc::clone(&is_cut) }))
     };
-    let store = world.log.store_over("a", way()).following(way()).unwrap();
+    let store = world.log.store_over("a", way()).following(way(), way()).unwrap();
     let a = world.start(world.log.hub_on(Arc::new(store)));
     let b = world.hub("b");
     let held = produce(&a, "run/a");

@@ -14,6 +14,7 @@ use super::seeds::{Running, seeds};
 use crate::limits::ERASURES_MAX;
 use crate::mistake::{Killed, Mistake, kill_after};
 use crate::test_folder::TestFolder;
+use crate::whole_file::REPLACED;
 use crate::{SharedConfig, SharedStore};
 
 /// Runs of the simulation; `scripts/test-long erase` makes more.
@@ -65,6 +66,29 @@ fn a_hub_follows_more_erasures_than_its_list_takes() {
     assert_eq!(numbers(&cold), []);
     assert_eq!(fetching(&cold), None);
     assert!(!world.path(1).join("erasing").exists());
+}
+
+/// Every hub of a cluster that erases a lot meets that when its folder was lost.
+#[test]
+fn a_hub_that_fetches_a_log_writes_its_list_of_erasures_for_many_of_them_at_once() {
+    let world = World::new(1);
+    let hub = world.open(0).unwrap();
+    let count = 3 * ERASURES_MAX as u64;
+    let drafts = (1..=count).map(|n| event(n, 0, None)).collect();
+    hub.append(drafts, Timestamp::from_millis(1)).unwrap();
+    let erasures = (1..=count).map(|at| Erase {
+        topic: name(0),
+        what: Erasing::At(vec![Position::new(at)]),
+        upto: Position::new(at),
+    });
+    world.journal.erase(erasures);
+    publish(&hub, event(count + 1, 0, None));
+    let before = REPLACED.get();
+    let cold = world.open(1).unwrap();
+    let replaced = REPLACED.get() - before;
+    assert_eq!(numbers(&cold), [count + 1]);
+    assert!(!world.path(1).join("erasing").exists());
+    assert!(replaced < 20, "{replaced} files were replaced");
 }
 
 #[test]

@@ -2,8 +2,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidings_hub::Erase;
 
 use crate::block::{Block, Content};
+use crate::chain::Chain;
+use crate::hash::BlockHash;
 use crate::journal::{AppendFault, Journal, JournalError, Nonce, Seq, SeqBounds};
 
 /// A stream in memory; a clone is another connection to it.
@@ -58,6 +61,24 @@ impl MemoryJournal {
         };
         // The first block names the log.
         blocks.iter().rposition(|bytes| !is_plain(bytes)).map_or(1, |place| place + 1)
+    }
+
+    /// Adds erasures, as hubs do.
+    pub(super) fn erase(&self, erasures: impl Iterator<Item = Erase>) {
+        let mut stream = self.0.lock().unwrap();
+        let blocks = &mut stream.as_mut().unwrap().blocks;
+        let newest = blocks.last().unwrap();
+        let mut chain =
+            Chain::beginning_with(&Block::decode(newest).unwrap(), BlockHash::of(newest));
+        for (number, erase) in (0..).zip(erasures) {
+            let Chain { epoch, hash: prev, next: first, time } = chain;
+            let nonce = Nonce { run: u64::MAX, number };
+            let content = Content::Erase(erase);
+            let block = Block { epoch, first, time, prev, nonce, content };
+            let bytes = block.encode();
+            chain.extend(&block, BlockHash::of(&bytes));
+            blocks.push(bytes);
+        }
     }
 
     /// Number of erasures.

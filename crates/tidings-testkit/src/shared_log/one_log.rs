@@ -40,7 +40,7 @@ impl OneLog {
 
     /// A hub that follows the log: a new one, or one that is started again.
     pub fn hub(&self, name: &str) -> Builder {
-        let store = self.store(name).following(Connection::to(&self.engine));
+        let store = self.store(name).following(self.connection(), self.connection());
         self.hub_on(Arc::new(store.expect("there is a thread for it")))
     }
 

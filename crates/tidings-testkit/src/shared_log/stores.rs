@@ -2,7 +2,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct SharedStores {
     folder: PathBuf,
     /// Number of the newest log, and what it retains.
     newest: Mutex<(u64, Retention)>,
+    /// The store that was opened last.
+    open: Mutex<Weak<SharedStore>>,
 }
 
 impl SharedStores {
@@ -36,7 +38,8 @@ impl SharedStores {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidings-shared-stores-{}-{number}", std::process::id());
         let newest = Mutex::new((0, Retention::ALL));
-        Self { keeps_cache, connect, folder: env::temp_dir().join(name), newest }
+        let folder = env::temp_dir().join(name);
+        Self { keeps_cache, connect, folder, newest, open: Mutex::default() }
     }
 
     fn newest(&self) -> (u64, Retention) {
@@ -78,7 +81,10 @@ impl SharedStores {
             }
         });
         let store = opened.expect("the lock was released").expect("the log can be opened");
-        Arc::new(store.following((self.connect)(log)).expect("there is a thread for it"))
+        let following = store.following((self.connect)(log), (self.connect)(log));
+        let store = Arc::new(following.expect("there are threads for it"));
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&store);
+        store
     }
 }
 
@@ -94,6 +100,8 @@ impl Stores for SharedStores {
         if !self.keeps_cache {
             // What the cache dropped is dropped from the engine with it, or else would come back.
             store.retain(Timestamp::default()).expect("the store drops what is old");
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            open.expect("it is the one that was opened last").wait_for_background();
         }
         drop(store);
         if !self.keeps_cache {

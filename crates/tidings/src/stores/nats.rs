@@ -126,7 +126,8 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
         // Only now is there a stream for sure, which says the time.
         judge(follower.clock_finding().ok().flatten(), shared.allow_unsafe)?;
     }
-    let store = store.following(Box::new(follower)).map_err(|error| {
+    let tidying = NatsJournal::connect(&nats).map_err(cannot_connect)?;
+    let store = store.following(Box::new(follower), Box::new(tidying)).map_err(|error| {
         CliError::new(ExitCode::CannotStart, "the shared history cannot be followed").because(error)
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
