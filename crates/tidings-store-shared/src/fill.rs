@@ -3,6 +3,7 @@
 //! Positions, times and ids stay as they are. The log gets a new name, and the first block says
 //! what it was called before: ids of former subscribers are places in it, and they get no reset.
 //! Until the last block is stored, the journal notes that it is incomplete, and no hub opens it.
+//! What can be seen to be in the way is refused before anything is written.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::mem;
 use std::thread;
 use std::time::Instant;
 
-use tidings_hub::{Draft, Log, Position, ReadError, ReadQuery, Timestamp};
+use tidings_hub::{Draft, Log, Position, ReadError, ReadQuery, Record, Timestamp};
 use tidings_store_disk::RandomSource;
 
 use crate::block::{Block, Content, OVERHEAD_BYTES, Rename};
@@ -28,12 +29,12 @@ pub enum FillError {
     NoStream,
     /// The stream has blocks.
     NotEmpty,
-    /// The log lacks records between others.
+    /// The log lacks records between others. Nothing was stored.
     Gap {
         /// Position of the first one that is missing.
         position: Position,
     },
-    /// No block can hold an event of the log.
+    /// No block can hold an event of the log. Nothing was stored.
     TooLarge {
         /// Position of the event.
         position: Position,
@@ -62,8 +63,9 @@ impl FillError {
                  one with `nats stream rm` if no hub needs it"
             }
             Self::Gap { .. } => {
-                "history that was kept by rules of retention has gaps, which a shared one cannot \
-                 have: start the hubs with an empty stream"
+                "rules of retention leave gaps between events, which a shared history cannot have: \
+                 start the hubs with an empty stream, and publish there what is to be kept, as \
+                 with `tidings relay` from a hub that has the backup"
             }
             Self::TooLarge { .. } => "raise `max_payload` on every server",
             Self::Overtaken | Self::Away { .. } | Self::Read { .. } => {
@@ -79,7 +81,9 @@ impl fmt::Display for FillError {
         match self {
             Self::NoStream => f.write_str("the stream does not exist"),
             Self::NotEmpty => f.write_str("the stream is not empty"),
-            Self::Gap { position } => write!(f, "the backup has no event at position {position}"),
+            Self::Gap { position } => {
+                write!(f, "the backup has no event at position {position}, but earlier ones")
+            }
             Self::TooLarge { position } => {
                 write!(f, "the servers do not take an event as large as that at {position}")
             }
@@ -119,17 +123,65 @@ impl From<ReadError> for FillError {
 ///
 /// [`FillError`]; its [`hint`](FillError::hint) says what can be done.
 pub fn fill(journal: &mut dyn Journal, log: &dyn Log, create: bool) -> Result<(), FillError> {
-    match journal.bounds()? {
-        Some(SeqBounds { last: Seq::ZERO, .. }) => {}
+    let is_there = match journal.bounds()? {
+        Some(SeqBounds { last: Seq::ZERO, .. }) => true,
         Some(_) => return Err(FillError::NotEmpty),
-        None if create => journal.create()?,
+        None if create => false,
         None => return Err(FillError::NoStream),
+    };
+    see_that_it_fits(log, block_room(journal))?;
+    if !is_there {
+        journal.create()?;
     }
     journal.set_terms(&Terms::incomplete())?;
     let mut filling = Filling::begin(journal, log)?;
     filling.add_all(log)?;
     journal.set_terms(&Terms::default())?;
     Ok(())
+}
+
+/// Whether each record from the first to the last is there, and not larger than `bytes`.
+fn see_that_it_fits(log: &dyn Log, bytes: usize) -> Result<(), FillError> {
+    let mut next = log.bounds().first;
+    read_all(log, |record| {
+        let position = std::mem::replace(&mut next, record.position().next());
+        if position != record.position() {
+            return Err(FillError::Gap { position });
+        }
+        if record.cost() > bytes {
+            return Err(FillError::TooLarge { position });
+        }
+        Ok(())
+    })?;
+    if next <= log.bounds().head { Err(FillError::Gap { position: next }) } else { Ok(()) }
+}
+
+/// Calls `each` with every record of `log`, in order.
+fn read_all(
+    log: &dyn Log,
+    mut each: impl FnMut(&Record) -> Result<(), FillError>,
+) -> Result<(), FillError> {
+    let bounds = log.bounds();
+    let mut after = bounds.first.previous();
+    while after < bounds.head {
+        let page = log.read(&ReadQuery {
+            after,
+            upto: bounds.head,
+            // What is missing is looked for by the positions.
+            told: bounds.head,
+            interest: None,
+            records_max: usize::MAX,
+            bytes_max: READ_BYTES_MAX,
+        })?;
+        page.records.iter().try_for_each(|record| each(record))?;
+        after = page.reached;
+    }
+    Ok(())
+}
+
+/// Bytes of drafts that one block can hold.
+fn block_room(journal: &dyn Journal) -> usize {
+    journal.block_bytes_max().saturating_sub(OVERHEAD_BYTES)
 }
 
 struct Filling<'a> {
@@ -169,40 +221,15 @@ impl<'a> Filling<'a> {
     }
 
     fn add_all(&mut self, log: &dyn Log) -> Result<(), FillError> {
-        let bounds = log.bounds();
-        let (mut after, mut next) = (bounds.first.previous(), bounds.first);
-        while after < bounds.head {
-            let page = log.read(&ReadQuery {
-                after,
-                upto: bounds.head,
-                told: Position::ZERO,
-                interest: None,
-                records_max: usize::MAX,
-                bytes_max: READ_BYTES_MAX,
-            })?;
-            for record in &page.records {
-                if record.position() != next {
-                    return Err(FillError::Gap { position: next });
-                }
-                self.add(record, record.time(), next)?;
-                next = next.next();
-            }
-            after = page.reached;
-        }
-        if next <= bounds.head {
-            return Err(FillError::Gap { position: next });
-        }
+        read_all(log, |record| self.add(record, record.time()))?;
         self.flush()
     }
 
-    fn add(&mut self, draft: &Draft, time: Timestamp, at: Position) -> Result<(), FillError> {
-        let bytes = self.journal.block_bytes_max().saturating_sub(OVERHEAD_BYTES);
+    fn add(&mut self, draft: &Draft, time: Timestamp) -> Result<(), FillError> {
+        let bytes = block_room(self.journal);
         // Some are left for what their encoding adds.
         let cost_max = bytes - bytes / 8;
         let cost = draft.cost();
-        if cost > bytes {
-            return Err(FillError::TooLarge { position: at });
-        }
         if time != self.time || self.cost + cost > cost_max {
             self.flush()?;
         }

@@ -1,9 +1,13 @@
 //! The log of one hub is put into a journal, for several: it stays what it was.
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_hub::{EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery, Start};
-use tidings_store_disk::{DiskConfig, DiskStore, restore};
+use tidings_hub::{
+    Erase, Eraser as _, Erasing, EventId, Interest, Log, Matcher, Outcome, Position, ReadQuery,
+    Start, Topic,
+};
+use tidings_store_disk::{DiskConfig, DiskStore, Promise, Rule, restore};
 use tidings_store_shared::{
     AppendFault, FillError, Journal as _, JournalError, Nonce, OpenError, Seq, SharedConfig,
     SharedStore, fill,
@@ -98,6 +102,69 @@ fn nothing_is_written_over_and_nothing_created_without_a_word() {
     Connection::to(&world.engine).create().unwrap();
     world.fill(false).unwrap();
     assert_eq!(all(&world.hub("one").unwrap()).len(), 40);
+}
+
+/// A log with rules of retention has gaps, and a stream cannot have any: an operator learns that
+/// before there is an incomplete stream to be deleted.
+#[test]
+fn a_log_with_gaps_is_refused_before_anything_is_written() {
+    let world = World::new();
+    let rule = Rule {
+        name: "last".into(),
+        topics: vec![Matcher::All],
+        age: Some(Duration::from_secs(1)),
+        bytes: None,
+        promise: NonZeroU32::new(1).map(Promise::Last),
+    };
+    let config = DiskConfig {
+        rules: vec![rule],
+        segment_bytes: Some(2 << 10),
+        hot_bytes: Some(4 << 10),
+        ..DiskConfig::new(world.folder.join("gaps"))
+    };
+    let log = DiskStore::open(config).unwrap();
+    log.append(vec![draft("first", "x")], at(1)).unwrap();
+    for second in 1..100 {
+        log.append(vec![draft("a", &"x".repeat(200))], at(second)).unwrap();
+    }
+    log.retain(at(100_000)).unwrap();
+    log.wait_for_background();
+    log.keep();
+    assert_eq!(log.bounds().first, Position::new(1), "the first event is the last of its topic");
+    let refused = fill(&mut *Connection::to(&world.engine), &log, true).unwrap_err();
+    let text = refused.to_string();
+    assert_eq!(text, "the backup has no event at position 2, but earlier ones");
+    assert!(refused.hint().contains("tidings relay"), "{}", refused.hint());
+    assert_eq!(Connection::to(&world.engine).bounds().unwrap(), None, "nothing was created");
+    Connection::to(&world.engine).create().unwrap();
+    assert!(matches!(
+        fill(&mut *Connection::to(&world.engine), &log, false),
+        Err(FillError::Gap { .. })
+    ));
+    assert_eq!(world.engine.observe().len(), 0);
+    assert_eq!(Connection::to(&world.engine).terms().unwrap(), None);
+}
+
+/// Erasures leave no gaps: the places stay.
+#[test]
+fn a_log_in_which_events_were_erased_is_put_there_without_them() {
+    let world = World::new();
+    let log = world.restored();
+    let id = world.ids[4].to_string();
+    let erase = Erase {
+        topic: Topic::new("a").unwrap(),
+        what: Erasing::At(vec![Position::new(5)]),
+        upto: Position::new(5),
+    };
+    assert_eq!(log.erase(&erase, &|| true).unwrap().events, 1);
+    fill(&mut *Connection::to(&world.engine), &log, true).unwrap();
+    let hub = world.hub("one").unwrap();
+    assert_eq!(all(&hub).len(), 40, "with the place of the one that was erased");
+    let interest = Interest::everything();
+    let there = hub.read(&ReadQuery { interest: Some(&interest), ..ReadQuery::everything() });
+    assert_eq!(there.unwrap().records.len(), 39);
+    let start = Start::After(id).resolve(&hub, &interest).unwrap();
+    assert_eq!((start.position, start.outcome), (Position::new(5), Outcome::Resumed));
 }
 
 #[test]
