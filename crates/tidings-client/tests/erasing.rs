@@ -63,11 +63,12 @@ async fn an_erasure_that_is_under_way_is_waited_for() {
     let under_way = Some((202, "{\"erased\":null}"));
     let hub = Hub::with([under_way, None, under_way, Some((200, "{\"erased\":3}"))]);
     let erased = hub.erase(EraseTarget::Topic).await.unwrap();
-    assert_eq!((erased.events, erased.note), (3, None));
+    assert_eq!((erased.events, erased.repeated, erased.note), (3, true, None));
     assert_eq!(hub.requests(), ["/events/users/7?erase"; 4]);
     let hub = Hub::with([Some((200, "{\"erased\":1,\"note\":\"others have them\"}"))]);
     let erased = hub.erase(EraseTarget::Topic).await.unwrap();
     assert_eq!((erased.events, erased.note.as_deref()), (1, Some("others have them")));
+    assert!(!erased.repeated);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::header::ACCEPT;
 use http::{HeaderValue, Request, StatusCode};
@@ -30,9 +31,13 @@ pub enum EraseTarget<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erased {
-    /// Number of events; 0 if they were erased before, and that includes an earlier try of the call
-    /// of which the answer was lost.
+    /// Number of events; 0 if they were erased before.
     pub events: u64,
+    /// Whether the call sent the request more than once, because an answer was lost, or said that
+    /// the erasure was still under way. Then `events` counts what the last request erased, which
+    /// is 0 if an earlier one was carried out before the last one came; and if it was, events of
+    /// the topic or key that were published after it are erased, too.
+    pub repeated: bool,
     /// What the hub says about copies of the events that are left for now. It does so where several
     /// hubs share a log. Text for people, as a server sent it.
     pub note: Option<String>,
@@ -103,7 +108,11 @@ impl Publisher {
             EraseTarget::Key(key) => format!("?key={}&erase", topic_path::escaped(key)),
         };
         let path = topic_path::of_run(topic, &[]) + &query;
-        let request = || self.erase_request(&path);
+        let requests = AtomicU32::new(0);
+        let request = || {
+            requests.fetch_add(1, Ordering::Relaxed);
+            self.erase_request(&path)
+        };
         // The hub itself waits before it says that the erasure is still under way.
         let wait_max = self.inner.answer_wait_max + ERASE_ANSWER_WAIT;
         loop {
@@ -111,7 +120,10 @@ impl Publisher {
             let answer = answer.map_err(EraseError::from_publish)?;
             let said = serde_json::from_slice(&answer.body).ok();
             match said {
-                Some(Said { erased: Some(events), note }) => return Ok(Erased { events, note }),
+                Some(Said { erased: Some(events), note }) => {
+                    let repeated = requests.load(Ordering::Relaxed) > 1;
+                    return Ok(Erased { events, repeated, note });
+                }
                 Some(Said { erased: None, .. }) if answer.status == StatusCode::ACCEPTED => {}
                 _ => return Err(EraseError::from_publish(answer.not_understood())),
             }

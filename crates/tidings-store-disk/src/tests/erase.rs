@@ -265,7 +265,8 @@ fn what_is_erased_is_in_no_file_and_everything_else_stays() {
 
 #[test]
 fn erasures_that_are_carried_out_together_do_what_they_do_one_after_the_other() {
-    for seed in 0..seeds() {
+    for seed in seeds(SEEDS) {
+        let _running = Running(seed);
         let [mut one, mut other] = [0, 1].map(|_| World::new(seed + 3_000));
         let stores = [&one, &other].map(|world| open(&world.disk, &world.config).unwrap());
         for _ in 0..4 {

@@ -296,8 +296,9 @@ Erase events of a topic from the log, before retention drops them
 
 The number of erased events goes to standard output once their bytes are gone from the hub's data \
 folder, however long that takes: if a backup is running, erasing waits for it. 0 means that the \
-events had been erased before. If this command is interrupted, the hub still finishes; run the \
-same command again to wait for it.
+events had been erased before; a remark says if that may have been by this command, which \
+sends the request again if an answer is lost or erasing takes long. If this command is \
+interrupted, the hub still finishes; run the same command again to wait for it.
 
 The token needs the right `erase` for the topic. Erasing cannot be undone. It does not reach \
 earlier backups, or events that subscribers have received. Where several hubs share a log, the \

@@ -26,13 +26,23 @@ pub(super) fn run(args: &EraseArgs) -> Result<ExitCode, CliError> {
         (None, None) => EraseTarget::Topic,
     };
     let hub = HubClient::new(&args.hub)?;
-    let Erased { events, note, .. } =
+    let Erased { events, repeated, note, .. } =
         client_runtime()?.block_on(erase(&hub, &args.topic, target))?;
+    // Otherwise a 0 would look as if the events had been erased before this command.
+    if repeated {
+        output::remark(
+            "the request was sent more than once: an answer was lost, or erasing took long; events \
+             that an earlier one erased are not counted",
+        );
+    }
     if events == 0 {
         output::remark("nothing was left to erase");
     }
     if args.json {
         let mut said = json!({ "erased": events });
+        if repeated {
+            said["repeated"] = true.into();
+        }
         if let Some(note) = note {
             said["note"] = note.into();
         }
