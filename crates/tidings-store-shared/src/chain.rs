@@ -11,6 +11,7 @@ use tidings_hub::{Epoch, Position, Timestamp};
 
 use crate::block::{Block, Content};
 use crate::hash::BlockHash;
+use crate::journal::Nonce;
 
 /// The end of a chain: what the next block must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,12 @@ impl Chain {
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, misfit)| Err(*misfit))
     }
 
+    /// A block that continues the chain, with the time of the one before it.
+    pub fn continued_by(&self, nonce: Nonce, content: Content) -> Block {
+        let Self { epoch, hash: prev, next: first, time } = *self;
+        Block { epoch, first, time, prev, nonce, content }
+    }
+
     /// Continues the chain with a block that it admits.
     pub fn extend(&mut self, block: &Block, hash: BlockHash) {
         *self = Self::beginning_with(block, hash);
@@ -93,19 +100,11 @@ impl fmt::Display for Misfit {
 mod tests {
     use super::*;
     use crate::block::Rename;
-    use crate::journal::Nonce;
     use tidings_hub::{Draft, FormerName, Topic};
 
     fn events(chain: &Chain, count: usize) -> Block {
         let draft = Draft::new(Topic::new("a").expect("a topic"), "x");
-        Block {
-            epoch: chain.epoch,
-            first: chain.next,
-            time: chain.time,
-            prev: chain.hash,
-            nonce: Nonce { run: 1, number: 1 },
-            content: Content::Events(vec![draft; count]),
-        }
+        chain.continued_by(Nonce { run: 1, number: 1 }, Content::Events(vec![draft; count]))
     }
 
     fn chain() -> Chain {

@@ -546,14 +546,7 @@ impl Follower {
         // A log can lose a proof with its end. If the next one in that place were the same block,
         // hubs that had followed the first would take what is before it for what they followed.
         let nonce = Nonce { run: self.random.number(), number: 0 };
-        let barrier = Block {
-            epoch: chain.epoch,
-            first: chain.next,
-            time: chain.time,
-            prev: chain.hash,
-            nonce,
-            content: Content::Barrier,
-        };
+        let barrier = chain.continued_by(nonce, Content::Barrier);
         match journal.append(bounds.last, nonce, &barrier.encode(), REQUEST_PATIENCE) {
             Ok(seq) if seq <= last.seq => Err(Halt::Forked { seq: last.seq }.into()),
             // It was from the past. If there was no answer, the next look shows the barrier.

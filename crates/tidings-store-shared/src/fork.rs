@@ -147,14 +147,7 @@ fn ends_before(
     }
     let chain = Chain::new(follower.chain.epoch);
     let nonce = Nonce { run: follower.random.number(), number: 0 };
-    let barrier = Block {
-        epoch: chain.epoch,
-        first: chain.next,
-        time: chain.time,
-        prev: chain.hash,
-        nonce,
-        content: Content::Barrier,
-    };
+    let barrier = chain.continued_by(nonce, Content::Barrier);
     match journal.append(bounds.last, nonce, &barrier.encode(), REQUEST_PATIENCE) {
         Ok(seq) => Ok(seq <= place),
         Err(AppendFault::Behind | AppendFault::Undecided { .. }) => Ok(false),
@@ -269,8 +262,7 @@ impl Branch {
             Content::Rename(_) => Epoch::from_random(random.number()),
             _ => self.end.epoch,
         };
-        let Chain { hash: prev, next: first, time, .. } = self.end;
-        let block = Block { epoch, first, time, prev, nonce, content };
+        let block = Block { epoch, ..self.end.continued_by(nonce, content) };
         match journal.append(self.seq, nonce, &block.encode(), REQUEST_PATIENCE) {
             Ok(_) | Err(AppendFault::Behind | AppendFault::Undecided { .. }) => Ok(()),
             Err(AppendFault::NotStored(error)) => Err(error.into()),

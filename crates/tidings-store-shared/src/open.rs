@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use tidings_hub::{Epoch, Log as _, LogIdentity, Position, Timestamp};
+use tidings_hub::{Epoch, Log as _, LogIdentity, Position};
 use tidings_store_disk::{DiskConfig, DiskStore, Durability, FolderLock, RandomSource, cut_copy};
 
 use crate::block::{Block, Content, LostIds};
@@ -278,14 +278,7 @@ impl Opening<'_> {
     fn found(&mut self) -> Result<SeqBounds, JournalError> {
         let chain = Chain::new(Epoch::from_random(self.random().number()));
         let nonce = Nonce { run: self.run, number: 0 };
-        let block = Block {
-            epoch: chain.epoch,
-            first: chain.next,
-            time: Timestamp::default(),
-            prev: chain.hash,
-            nonce,
-            content: Content::Barrier,
-        };
+        let block = chain.continued_by(nonce, Content::Barrier);
         match self.journal.append(Seq::ZERO, nonce, &block.encode(), REQUEST_PATIENCE) {
             Ok(_) | Err(AppendFault::Behind) => {}
             Err(AppendFault::NotStored(error)) => return Err(error),

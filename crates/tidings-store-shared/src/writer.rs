@@ -276,14 +276,7 @@ impl Writer {
     fn make(&mut self, after: &Chain, content: Content, now: Timestamp) -> InFlight {
         self.number += 1;
         let nonce = Nonce { run: self.run, number: self.number };
-        let block = Block {
-            epoch: after.epoch,
-            first: after.next,
-            time: now.max(after.time),
-            prev: after.hash,
-            nonce,
-            content,
-        };
+        let block = Block { time: now.max(after.time), ..after.continued_by(nonce, content) };
         InFlight { nonce, after: *after, bytes: block.encode() }
     }
 
