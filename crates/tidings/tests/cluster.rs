@@ -43,6 +43,11 @@ impl Nats {
 
     /// Starts three that have the same streams, and waits until they lead one another.
     fn three(folder: &Folder) -> Option<[Self; 3]> {
+        Self::three_after(folder, |_| {})
+    }
+
+    /// The same, and does something once one of them runs, which without the others has no leader.
+    fn three_after(folder: &Folder, once_one_runs: impl FnOnce(&Self)) -> Option<[Self; 3]> {
         let (routes, monitor) = ([ports::free(), ports::free(), ports::free()], ports::free());
         let peers = routes.map(|port| format!("nats://127.0.0.1:{port}"));
         let start = |number: usize| {
@@ -55,7 +60,9 @@ impl Nats {
             );
             Self::start_with(folder, &format!("n{number}"), &more)
         };
-        let servers = [start(0)?, start(1)?, start(2)?];
+        let first = start(0)?;
+        once_one_runs(&first);
+        let servers = [first, start(1)?, start(2)?];
         let url = format!("http://127.0.0.1:{monitor}/jsz");
         eventually(|| {
             let output = run(Command::new("curl").args(["-s", "--max-time", "5", &url]));
@@ -228,6 +235,24 @@ fn a_hub_on_healthy_servers_starts_without_a_warning() {
         let said: Vec<_> = stderr.lines().filter(|line| !line.contains("UNSAFE")).collect();
         assert!(said.is_empty(), "{start}: {stderr}");
     }
+}
+
+#[test]
+fn a_new_hub_waits_for_servers_that_start_at_the_same_time() {
+    let folder = Folder::new();
+    let log = folder.file("log", "");
+    let mut process = None;
+    let servers = Nats::three_after(&folder, |first| {
+        let mut command = careful_hub(&first.url(), &folder.path().join("data"));
+        command.args(["--listen", &ports::address().to_string()]);
+        command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap());
+        process = Some(Process::new(command.spawn().unwrap()));
+        eventually(|| fs::read_to_string(&log).unwrap().contains("the hub waits for them"));
+    });
+    let (Some(_servers), Some(mut process)) = (servers, process) else { return };
+    let line = process.line_within(world::PATIENCE);
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(line.is_some_and(|line| line.starts_with("listening on ")), "{log}");
 }
 
 #[test]

@@ -3,14 +3,15 @@
 mod terms;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tidings_hub::AppendError;
 use tidings_store_disk::DiskStore;
 use tidings_store_nats::{
     CredentialsFile, Finding, Nats, NatsConfig, NatsError, NatsJournal, NatsWire, Servers, Severity,
 };
-use tidings_store_shared::{Halt, Maxima, SharedConfig, SharedStore};
+use tidings_store_shared::{Halt, Maxima, OpenError, SharedConfig, SharedStore};
 
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
@@ -19,6 +20,14 @@ use crate::stores::OpenStore;
 
 /// Time to wait for the first connection. A hub that has a copy starts without one.
 const FIRST_CONNECTION: Duration = Duration::from_secs(10);
+
+/// Time that servers which can be connected to have to become able to serve the log: where all of a
+/// cluster starts at once, they first elect a leader and learn of each other. At the edge: the hub
+/// ends, unless it has a copy.
+const SERVERS_READY: Duration = Duration::from_secs(30);
+
+/// Pause before it is tried again.
+const READY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Number of servers that have a stream which a hub creates.
 const REPLICAS: usize = 3;
@@ -95,31 +104,8 @@ pub(super) fn fill(shared: &SharedLogConfig, log: &DiskStore) -> Result<(), CliE
 }
 
 pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
-    let StoreConfig { disk, shared, .. } = &hub.store;
-    let (nats, journal, connected) = connect(shared)?;
-    let is_connected = connected.is_ok();
-    if let Err(error) = connected {
-        let reason = tidings_hub::with_causes(&error);
-        tracing::warn!(
-            reason,
-            "no NATS server answers; the hub serves what its copy holds, if it has one"
-        );
-    }
-    let shared_config = SharedConfig {
-        cache: disk.clone(),
-        create: shared.create,
-        allow_gaps: shared.allow_gaps,
-        terms: terms::terms(hub),
-        update_terms: shared.update,
-        maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
-        ..SharedConfig::new(&disk.path)
-    };
-    let store = SharedStore::open(shared_config, Box::new(journal)).map_err(|error| {
-        let hint = error.hint();
-        CliError::new(ExitCode::CannotStart, "cannot open the shared history")
-            .because(error)
-            .hint(hint)
-    })?;
+    let shared = &hub.store.shared;
+    let (nats, store, is_connected) = open_when_ready(hub)?;
     let mut follower = NatsJournal::connect(&nats).map_err(cannot_connect)?;
     // Otherwise its first look would find the log away.
     if is_connected && follower.is_connected_within(FIRST_CONNECTION) {
@@ -132,6 +118,55 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
     })?;
     let wire = NatsWire::connect(&nats).map_err(cannot_connect)?;
     Ok(OpenStore { disk: None, log: Arc::new(store), wire: Some(Arc::new(wire)) })
+}
+
+/// Opens the store, as soon as the servers can serve its log or the hub has a copy of it. Returns
+/// whether there is a connection, too.
+fn open_when_ready(hub: &HubConfig) -> Result<(Nats, SharedStore, bool), CliError> {
+    let StoreConfig { disk, shared, .. } = &hub.store;
+    let deadline = Instant::now() + SERVERS_READY;
+    let mut is_first = true;
+    loop {
+        let (nats, journal, connected) = connect(shared)?;
+        let is_connected = connected.is_ok();
+        if let Err(error) = connected {
+            let reason = tidings_hub::with_causes(&error);
+            tracing::warn!(
+                reason,
+                "no NATS server answers; the hub serves what its copy holds, if it has one"
+            );
+        }
+        let shared_config = SharedConfig {
+            cache: disk.clone(),
+            create: shared.create,
+            allow_gaps: shared.allow_gaps,
+            terms: terms::terms(hub),
+            update_terms: shared.update,
+            maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
+            ..SharedConfig::new(&disk.path)
+        };
+        match SharedStore::open(shared_config, Box::new(journal)) {
+            Ok(store) => return Ok((nats, store, is_connected)),
+            Err(OpenError::Away { source }) if is_connected && Instant::now() < deadline => {
+                if is_first {
+                    let reason = tidings_hub::with_causes(&source);
+                    tracing::warn!(
+                        reason,
+                        "the NATS servers are not ready; the hub waits for them"
+                    );
+                }
+                is_first = false;
+                thread::sleep(READY_PAUSE);
+            }
+            Err(error) => {
+                let hint = error.hint();
+                let message = "cannot open the shared history";
+                return Err(CliError::new(ExitCode::CannotStart, message)
+                    .because(error)
+                    .hint(hint));
+            }
+        }
+    }
 }
 
 /// Why a hub ends that has stopped following the shared log; `None` if it has not.
