@@ -78,6 +78,11 @@ pub const RULES_PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Time after which to ask again while the journal is away.
 pub const AWAY_RETRY: Duration = Duration::from_secs(1);
 
+/// Time for which the log counts as one that takes no events after an append has failed, unless
+/// another one succeeds: longer than [`AWAY_RETRY`], after which publishers come again. At the
+/// edge: it counts as one that takes events if it can be followed.
+pub const APPEND_FAILED_FOR: Duration = Duration::from_secs(2);
+
 /// Erasures that were followed and are not carried out yet: each has a line in a file that is
 /// written for each new one. At the edge: the log is followed further once one of them is.
 pub const ERASURES_MAX: usize = 256;

@@ -27,8 +27,10 @@ use crate::terms::Difference;
 use crate::trim::Trim;
 use crate::writer::{Writer, lock};
 
+mod failures;
 mod tidy;
 
+use failures::Failures;
 use tidy::Tidying;
 
 /// One hub's view of a shared log. See the [crate](crate) for what it guarantees.
@@ -55,8 +57,7 @@ struct Node {
     checks: Option<Arc<Mutex<Checks>>>,
     /// How the log's settings differed from this hub's when they were last looked at.
     other_terms: Mutex<Vec<Difference>>,
-    /// Why the log takes no events, and since when.
-    failure: Mutex<Option<(AppendError, Instant)>>,
+    failures: Mutex<Failures>,
     void: Arc<AtomicU64>,
     conflicts: Arc<AtomicU64>,
     caught_up: Arc<CaughtUp>,
@@ -96,7 +97,7 @@ impl SharedStore {
             other_terms: Mutex::default(),
             follower: Mutex::new(follower),
             writer: Mutex::new(writer),
-            failure: Mutex::default(),
+            failures: Mutex::default(),
             is_closing: AtomicBool::new(false),
             config,
         };
@@ -249,7 +250,7 @@ impl Log for SharedStore {
     fn retain(&self, now: Timestamp) -> Result<(), AppendError> {
         self.node.cache.retain(now)?;
         self.node.ask_to_tidy(now);
-        self.node.failure().clone().map_or(Ok(()), |(error, _)| Err(error))
+        self.node.failures().current().map_or(Ok(()), |(error, _)| Err(error))
     }
 
     fn eraser(&self) -> Option<&dyn Eraser> {
@@ -263,7 +264,7 @@ impl Log for SharedStore {
     fn health(&self) -> Health {
         let mut cache = self.node.cache.health();
         cache.background_failures += self.node.erasures.failures();
-        match self.node.failure().clone() {
+        match self.node.failures().current() {
             None => cache,
             Some((failure, since)) => {
                 let is_away = !failure.is_final() && cache.failure.is_none();
@@ -296,7 +297,7 @@ impl Eraser for SharedStore {
         let Node { writer, follower, erasures, cache, .. } = &*self.node;
         let hash = {
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            self.node.note(writer.erase(follower, what)).map_err(EraseError::Store)?
+            self.node.note_appended(writer.erase(follower, what)).map_err(EraseError::Store)?
         };
         erasures.carry_out_own(cache, hash, go_on)
     }
@@ -318,7 +319,7 @@ impl SharedLog for SharedStore {
         }
         let Node { writer, follower, .. } = &*self.node;
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let proved = self.node.note(writer.barrier(follower));
+        let proved = self.node.note_appended(writer.barrier(follower));
         proved.map_err(|error| ReadError::Away { retry: AWAY_RETRY, source: Arc::new(error) })
     }
 
@@ -362,7 +363,7 @@ impl Node {
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let epoch = self.cache.identity().epoch;
-        self.note(writer.append(&self.follower, epoch, drafts, judged, now))
+        self.note_appended(writer.append(&self.follower, epoch, drafts, judged, now))
     }
 
     /// The check of a record that the cache does not have any more.
@@ -444,7 +445,7 @@ impl Node {
             FollowError::Cache(error) => error,
             FollowError::Halt(halt) => AppendError::Poisoned { source: Arc::new(halt) },
         });
-        let _ = self.note(followed);
+        self.failures().note_followed(&followed, Instant::now());
     }
 
     fn fetching(&self) -> Option<u64> {
@@ -461,32 +462,13 @@ impl Node {
     }
 
     /// Records whether the log takes events.
-    fn note<T>(&self, outcome: Result<T, AppendError>) -> Result<T, AppendError> {
-        let mut failure = self.failure();
-        match &outcome {
-            Ok(_) => {
-                if failure.take().is_some() {
-                    tracing::info!("the shared log takes events again");
-                }
-            }
-            // That is no failure of the log.
-            Err(AppendError::TooLarge { .. } | AppendError::Away { retry: Duration::ZERO, .. }) => {
-            }
-            Err(error) => {
-                if failure.is_none() {
-                    let reason = tidings_hub::with_causes(error);
-                    tracing::error!(reason, "the shared log takes no events");
-                }
-                let since = failure.as_ref().map_or_else(Instant::now, |(_, since)| *since);
-                *failure = Some((error.clone(), since));
-            }
-        }
-        drop(failure);
+    fn note_appended<T>(&self, outcome: Result<T, AppendError>) -> Result<T, AppendError> {
+        self.failures().note_appended(&outcome, Instant::now());
         outcome
     }
 
-    fn failure(&self) -> MutexGuard<'_, Option<(AppendError, Instant)>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
