@@ -1,7 +1,7 @@
 //! HTTP/2 as frames (RFC 9113): a client that can be as wrong as a test needs.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Time to wait before a test fails.
@@ -63,6 +63,13 @@ pub fn get_from(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     head
 }
 
+/// The head of a `POST` to `path`, with fields as for [`get_from`].
+pub fn post(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = get_from(path, fields);
+    head[0] = 0x83; // `POST`, by the static table
+    head
+}
+
 /// A length as HPACK writes it, without Huffman coding (RFC 7541 §5.1).
 fn push_length(head: &mut Vec<u8>, length: usize) {
     let Some(mut rest) = length.checked_sub(127) else {
@@ -75,6 +82,29 @@ fn push_length(head: &mut Vec<u8>, length: usize) {
         rest /= 128;
     }
     head.push(rest as u8);
+}
+
+/// The status that the first head of a connection begins with: an index of the static table, or a
+/// literal with Huffman coding (RFC 7541 §6.1, §6.2 and appendices A and B).
+fn status(head: &[u8]) -> u16 {
+    match head {
+        [index @ 0x88..=0x8e, ..] => {
+            [200, 204, 206, 304, 400, 404, 500][usize::from(*index) - 0x88]
+        }
+        [0x08 | 0x18 | 0x48, 0x82 | 0x83, first, second, third, ..] => {
+            // Three digits may end in the second byte; then the third belongs to the next field.
+            let mut bits = u32::from_be_bytes([*first, *second, *third, 0]);
+            (0..3).fold(0, |status, _| {
+                let (digit, length) = match bits >> 27 {
+                    digit @ 0..=2 => (digit, 5),
+                    _ => ((bits >> 26) - 0x16, 6),
+                };
+                bits <<= length;
+                status * 10 + digit as u16
+            })
+        }
+        _ => panic!("no status that this client understands: {head:x?}"),
+    }
 }
 
 /// A frame that was received.
@@ -137,6 +167,7 @@ impl Peer {
     pub fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
         let mut peer = Self { stream, bytes: Vec::new() };
         let mut payload = Vec::new();
         for (name, value) in settings {
@@ -157,6 +188,39 @@ impl Peer {
     /// Requests `path`, with nothing after the head.
     pub fn ask(&mut self, stream: u32, path: &str) {
         self.send(&frame(kind::HEADERS, END_HEADERS | END_STREAM, stream, &get(path)));
+    }
+
+    /// Sends the head of a `POST` to `path`, with fields as for [`get_from`]. Its body follows as
+    /// data of the stream. All of it together must fit the window that every stream begins with
+    /// (65,535 bytes): updates are not counted.
+    pub fn begin_post(&mut self, stream: u32, path: &str, fields: &[(&str, &str)]) {
+        self.send(&frame(kind::HEADERS, END_HEADERS, stream, &post(path, fields)));
+    }
+
+    /// Status and body of the answer on `stream`. It must be the first answer of the connection,
+    /// because heads after that may refer to it, and shorter than 65,535 bytes.
+    pub fn answer(&mut self, stream: u32) -> (u16, Vec<u8>) {
+        let of_answer = |frame: &Frame| {
+            let is_its_kind = [kind::HEADERS, kind::DATA, kind::RST_STREAM].contains(&frame.kind);
+            frame.stream == stream && is_its_kind
+        };
+        let mut last = self.until(of_answer);
+        assert_eq!(last.kind, kind::HEADERS, "no answer: {last:?}");
+        let status = status(&last.payload);
+        let mut body = Vec::new();
+        while !last.ends_stream() {
+            last = self.until(of_answer);
+            assert_eq!(last.kind, kind::DATA, "the answer does not end: {last:?}");
+            body.extend_from_slice(&last.payload);
+        }
+        (status, body)
+    }
+
+    /// Closes the connection, as the system does for a program that is killed, and waits until the
+    /// server has closed it, too. Dropped with something unread, it would be reset instead.
+    pub fn close(mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        while self.next_frame().is_some() {}
     }
 
     /// The next frame; `None` at the end.
@@ -185,6 +249,24 @@ impl Peer {
             if wanted(&frame) {
                 return frame;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples are those of RFC 7541 §C.6.
+    #[test]
+    fn the_status_of_an_answer_is_read() {
+        for (head, expected) in [
+            (&[0x88][..], 200),
+            (&[0x8c, 0x48], 400),
+            (&[0x48, 0x82, 0x64, 0x02, 0x58], 302),
+            (&[0x48, 0x83, 0x64, 0x0e, 0xff], 307),
+        ] {
+            assert_eq!(status(head), expected, "{head:x?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::run_world::{EVENT_STREAM, FIRST, NDJSON, event, eventually, hubs, id, read_to_end};
 use serde_json::{Value, json};
 use tidings_testkit::http::request;
-use tidings_testkit::http2::{self, END_HEADERS, END_STREAM, Peer, kind};
+use tidings_testkit::http2::{self, END_STREAM, Peer, kind};
 use tidings_testkit::server::TestServer;
 
 #[test]
@@ -102,12 +102,9 @@ fn a_body_that_is_refused_does_not_end_its_topic() {
     }
 }
 
-/// The head of a `POST` over HTTP/2, without the end of its body.
-fn post_head(target: &str, media_type: &str) -> Vec<u8> {
-    let fields = [("\x01", "localhost"), ("\x0f\x10", media_type)];
-    let mut head = http2::get_from(target, &fields);
-    head[0] = 0x83;
-    head
+/// Authority and media type of a request over HTTP/2.
+fn fields(media_type: &str) -> [(&str, &str); 2] {
+    [("\x01", "localhost"), ("\x0f\x10", media_type)]
 }
 
 /// The HTTP library shows both as the same: the end of the body.
@@ -122,10 +119,8 @@ fn a_cancelled_request_is_not_one_that_ended_well() {
             ] {
                 let topic = format!("{reason}/{media_type}");
                 let mut peer = Peer::connect(hub.server.address(), &[]);
-                let head = post_head(&format!("/events/{topic}?end"), media_type);
-                let mut bytes = http2::frame(kind::HEADERS, END_HEADERS, 1, &head);
-                bytes.extend(http2::frame(kind::DATA, 0, 1, body.as_bytes()));
-                peer.send(&bytes);
+                peer.begin_post(1, &format!("/events/{topic}?end"), &fields(media_type));
+                peer.send(&http2::frame(kind::DATA, 0, 1, body.as_bytes()));
                 if media_type != "text/plain" {
                     eventually("one is there", || hub.is_ended(&topic).is_some());
                 }
@@ -301,7 +296,7 @@ fn a_topic_that_only_has_a_publisher_can_be_ended() {
         let producer = hub.produce("/events/run?end", &[NDJSON]);
         eventually("the producer is there", || hub.has_publisher("run"));
         assert_eq!(hub.ask("DELETE", "/events/run", &[], "no").0, 200);
-        let (status, problem) = producer.answer_before_end();
+        let (status, problem) = producer.answer();
         assert_eq!((status, &problem["code"]), (409, &json!("topic_ended")));
         assert_eq!((&problem["published"], &problem["last_id"]), (&json!(0), &Value::Null));
         assert_eq!(hub.data("run"), ["no"]);
@@ -319,7 +314,7 @@ fn a_publisher_of_a_topic_that_somebody_else_ends_is_answered_at_once() {
             eventually("one is there", || hub.is_ended(&topic).is_some());
             let first = hub.server.engine().head().get();
             assert_eq!(hub.ask("DELETE", &target, &[], "stop").0, 200);
-            let (status, problem) = producer.answer_before_end();
+            let (status, problem) = producer.answer();
             assert_eq!((status, &problem["code"]), (409, &json!("topic_ended")));
             assert_eq!(problem["published"], 1);
             assert_eq!(problem["last_id"], json!(id(first)));
@@ -375,10 +370,8 @@ fn a_stopped_publisher_over_http_2_is_answered_and_its_connection_goes_on() {
     for portable in [false, true] {
         let server = TestServer::builder().engine(|c| c.portable = portable).start();
         let mut peer = Peer::connect(server.address(), &[]);
-        let head = post_head("/events/run?end", "application/x-ndjson");
-        let mut bytes = http2::frame(kind::HEADERS, END_HEADERS, 1, &head);
-        bytes.extend(http2::frame(kind::DATA, 0, 1, b"{\"data\":\"one\"}\n"));
-        peer.send(&bytes);
+        peer.begin_post(1, "/events/run?end", &fields("application/x-ndjson"));
+        peer.send(&http2::frame(kind::DATA, 0, 1, b"{\"data\":\"one\"}\n"));
         while server.engine().head().get() == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -128,7 +128,7 @@ fn a_topic_that_somebody_else_has_ended_gets_no_will() {
                 assert_eq!(hub.ask("DELETE", &target, &[], "stop").0, 200);
             } else {
                 assert_eq!(hub.ask("DELETE", &target, &[], "stop").0, 200);
-                assert_eq!(producer.answer_before_end().0, 409);
+                assert_eq!(producer.answer().0, 409);
                 // Somebody begins it again, and takes his time.
                 hub.post(&target, &[], "again");
             }
@@ -152,7 +152,7 @@ fn whoever_may_not_begin_a_topic_leaves_no_will_for_it() {
         first.send("{\"data\":\"one\"}\n");
         eventually("one is there", || hub.is_ended("run").is_some());
         second.send("{\"data\":\"mine\"}\n");
-        assert_eq!(second.answer_before_end().0, 412);
+        assert_eq!(second.answer().0, 412);
         wait_for_a_later_will(&hub, "later", "300ms");
         assert_eq!(hub.is_ended("run"), Some(false));
         assert_eq!(first.finish().0, 200);

@@ -3,18 +3,21 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::io::{self, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidings_hub::Topic;
 use tidings_testkit::http::{Connection, request};
+use tidings_testkit::http2::{END_STREAM, Peer, frame, kind};
 use tidings_testkit::server::{EPOCH, TestServer};
 
 pub const NDJSON: &str = "content-type: application/x-ndjson";
 pub const EVENT_STREAM: &str = "content-type: text/event-stream";
 pub const FIRST: &str = "if-none-match: *";
+
+/// The stream of a producer over HTTP/2.
+const STREAM: u32 = 1;
 
 /// A hub, and the protocol by which it is asked.
 pub struct Hub {
@@ -35,46 +38,48 @@ pub fn hubs() -> Vec<Hub> {
 }
 
 impl Hub {
-    pub fn curl(&self, method: &str, target: &str, headers: &[&str]) -> Command {
+    /// Sends a request; returns the status and the JSON of the answer.
+    pub fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> (u16, Value) {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--max-time", "60", self.protocol]);
         curl.args(["-X", method, "--write-out", "\n%{http_code}", "-H", "expect:"]);
         for header in headers {
             curl.args(["-H", header]);
         }
-        curl.arg(self.server.url(target)).stdout(Stdio::piped());
-        curl
-    }
-
-    /// Sends a request; returns the status and the JSON of the answer.
-    pub fn ask(&self, method: &str, target: &str, headers: &[&str], body: &str) -> (u16, Value) {
-        let mut curl = self.curl(method, target, headers);
         if !body.is_empty() {
             curl.args(["--data-binary", body]);
         }
-        answer(&curl.output().unwrap().stdout)
+        let output = curl.arg(self.server.url(target)).output().unwrap().stdout;
+        let text = String::from_utf8_lossy(&output);
+        let (body, status) = text.rsplit_once('\n').expect("an answer");
+        (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
     pub fn post(&self, target: &str, headers: &[&str], body: &str) -> (u16, Value) {
         self.ask("POST", target, headers, body)
     }
 
-    /// Begins a body that is sent as it is made: over HTTP/2 by curl, over HTTP/1.1 by a client
-    /// that looks for an answer also while it has nothing to send. (curl does not, and the hub
-    /// gives a publisher that it stops no more than a moment before it resets the connection.)
+    /// Begins a body that is sent as it is made, by a client that looks for an answer also while
+    /// it has nothing to send, and keeps one that came before the end of the body. (curl does
+    /// neither: over HTTP/1.1 the hub gives a publisher that it stops no more than a moment before
+    /// it resets the connection, and over HTTP/2 curl drops an answer that comes together with the
+    /// reset of its stream, which RFC 9113 §8.1 forbids.)
     pub fn produce(&self, target: &str, headers: &[&str]) -> Producer {
+        let headers = headers.iter().map(|header| header.split_once(": ").unwrap());
         if self.protocol == "--http1.1" {
-            let headers = headers.iter().map(|header| header.split_once(": ").unwrap());
             let headers: Vec<_> = headers.chain([("transfer-encoding", "chunked")]).collect();
             let mut connection = Connection::open(self.server.address());
             connection.send(request("POST", target, &headers, b""));
-            return Producer::Socket(connection);
+            return Producer::Http1(connection);
         }
-        let mut curl = self.curl("POST", target, headers);
-        let mut child =
-            curl.args(["-T", "."]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let body = child.stdin.take();
-        Producer::Curl { child, body }
+        // Literals with new names.
+        let name = |name: &str| format!("\0{}{name}", char::from(name.len() as u8));
+        let headers: Vec<_> = headers.map(|(key, value)| (name(key), value)).collect();
+        let headers = headers.iter().map(|(name, value)| (&**name, *value));
+        let fields: Vec<_> = [("\x01", "localhost")].into_iter().chain(headers).collect();
+        let mut peer = Peer::connect(self.server.address(), &[]);
+        peer.begin_post(STREAM, target, &fields);
+        Producer::Http2(peer)
     }
 
     /// Type and data of all events on `topic`.
@@ -101,69 +106,41 @@ impl Hub {
     }
 }
 
-pub fn answer(output: &[u8]) -> (u16, Value) {
-    let text = String::from_utf8_lossy(output);
-    let (body, status) = text.rsplit_once('\n').expect("an answer");
-    (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
-}
-
 /// A client that sends a body as it makes it.
 pub enum Producer {
-    Curl { child: Child, body: Option<ChildStdin> },
-    Socket(Connection),
+    Http1(Connection),
+    Http2(Peer),
 }
 
 impl Producer {
-    /// Sends more of the body. A server that has answered already may have made the client close:
-    /// then the answer says why, and it is what the test asserts.
+    /// Sends more of the body, if the server takes it. One that does not has answered already: then
+    /// the answer says why, and it is what the test asserts.
     pub fn send(&mut self, part: &str) {
         match self {
-            Self::Socket(connection) => connection.send(format!("{:x}\r\n{part}\r\n", part.len())),
-            Self::Curl { body, .. } => {
-                let body = body.as_mut().unwrap();
-                match body.write_all(part.as_bytes()).and_then(|()| body.flush()) {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                    sent => sent.unwrap(),
-                }
-            }
+            Self::Http1(connection) => connection.send(format!("{:x}\r\n{part}\r\n", part.len())),
+            Self::Http2(peer) => peer.send(&frame(kind::DATA, 0, STREAM, part.as_bytes())),
         }
     }
 
     /// Ends the body.
     pub fn finish(mut self) -> (u16, Value) {
         match &mut self {
-            Self::Socket(connection) => connection.send("0\r\n\r\n"),
-            Self::Curl { body, .. } => drop(body.take()),
+            Self::Http1(connection) => connection.send("0\r\n\r\n"),
+            Self::Http2(peer) => peer.send(&frame(kind::DATA, END_STREAM, STREAM, b"")),
         }
         self.answer()
     }
 
-    /// The answer before the body ends. (Over HTTP/2 curl does not look for one as long as it has
-    /// nothing to send, so it sends lines that hold no event.)
-    pub fn answer_before_end(mut self) -> (u16, Value) {
-        let Self::Curl { body, .. } = &mut self else { return self.answer() };
-        let mut body = body.take().unwrap();
-        let sending = std::thread::spawn(move || {
-            while body.write_all(b"\n").is_ok() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let answer = self.answer();
-        sending.join().unwrap();
-        answer
-    }
-
+    /// The answer, which may come before the body ends.
     pub fn answer(self) -> (u16, Value) {
         match self {
-            Self::Socket(mut connection) => {
+            Self::Http1(mut connection) => {
                 let response = connection.response();
                 (response.status(), response.json())
             }
-            Self::Curl { mut child, .. } => {
-                let mut output = Vec::new();
-                child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
-                child.wait().unwrap();
-                answer(&output)
+            Self::Http2(mut peer) => {
+                let (status, body) = peer.answer(STREAM);
+                (status, serde_json::from_slice(&body).unwrap())
             }
         }
     }
@@ -171,11 +148,8 @@ impl Producer {
     /// `kill -9`.
     pub fn kill(self) {
         match self {
-            Self::Socket(connection) => drop(connection),
-            Self::Curl { mut child, .. } => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-            }
+            Self::Http1(connection) => drop(connection),
+            Self::Http2(peer) => peer.close(),
         }
     }
 }
