@@ -13,6 +13,10 @@ use tidings_testkit::server::{Builder, TestServer};
 const KEY: (&str, &str) = ("authorization", "Bearer key-0123456789abcdef");
 const SECRETS: [[u8; 24]; 2] = [[7; 24], [9; 24]];
 
+/// Time to wait before a test fails. A hub whose receiver was away tries again after up to 72
+/// seconds (a minute and 20 % jitter), and a slow test keeps it away until pauses are that long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn texts(secrets: &[[u8; 24]]) -> Vec<String> {
     secrets.iter().map(|secret| format!("whsec_{}", STANDARD.encode(secret))).collect()
 }
@@ -42,15 +46,21 @@ fn wait(backend: &Backend, what: &str, is_there: impl Fn(&[Asked]) -> bool) -> V
         if is_there(&asked) {
             return asked;
         }
-        assert!(begun.elapsed() < Duration::from_secs(40), "no {what} in {asked:#?}");
+        assert!(begun.elapsed() < PATIENCE, "no {what} in {asked:#?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Everything in one list of all messages, by the order of their numbers; retries count once.
-fn facts(asked: &[Asked], list: &str) -> Vec<Value> {
+/// All messages by the order of their numbers; retries count once.
+fn messages(asked: &[Asked]) -> Vec<Value> {
     let mut messages: Vec<_> = asked.iter().map(body).collect();
     messages.dedup_by_key(|message| message["data"]["seq"].clone());
+    messages
+}
+
+/// Everything in one list of all messages.
+fn facts(asked: &[Asked], list: &str) -> Vec<Value> {
+    let messages = messages(asked);
     let lists = messages.iter().flat_map(|message| message["data"][list].as_array().unwrap());
     lists.cloned().collect()
 }
@@ -66,7 +76,7 @@ fn metric(server: &TestServer, name: &str) -> u64 {
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(40), "there is never {what}");
+        assert!(begun.elapsed() < PATIENCE, "there is never {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -207,9 +217,8 @@ fn what_is_too_much_for_a_receiver_that_is_away_is_lost_from_its_beginning_and_c
         said.any(|lost| lost != 0)
     };
     let asked = wait(&backend, "word of what is lost", is_told);
-    let messages = asked[before..].iter().map(body);
     let (mut kept, mut told) = (None, 0);
-    for message in messages {
+    for message in messages(&asked[before..]) {
         let data = &message["data"];
         told += data["lost"].as_u64().unwrap();
         if told > 0 && kept.is_none() {
