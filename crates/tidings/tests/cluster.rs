@@ -243,7 +243,7 @@ fn a_new_hub_waits_for_servers_that_start_at_the_same_time() {
     let log = folder.file("log", "");
     let mut process = None;
     let servers = Nats::three_after(&folder, |first| {
-        let mut command = careful_hub(&first.url(), &folder.path().join("data"));
+        let mut command = first.hub(&folder.path().join("data"));
         command.args(["--listen", &ports::address().to_string()]);
         command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap());
         process = Some(Process::new(command.spawn().unwrap()));
