@@ -249,11 +249,10 @@ impl<'a> Filling<'a> {
 
     /// Stores the next block. If there is no answer, the journal shows what happened.
     fn append(&mut self, content: Content) -> Result<(), FillError> {
-        let Chain { epoch, hash: prev, next: first, time } = self.end;
         let nonce = Nonce { run: self.run, number: self.seq.get() + 1 };
         // A log's clock does not go back.
-        let time = self.time.max(time);
-        let block = Block { epoch, first, time, prev, nonce, content };
+        let time = self.time.max(self.end.time);
+        let block = Block { time, ..self.end.continued_by(nonce, content) };
         let bytes = block.encode();
         let deadline = Instant::now() + APPEND_PATIENCE;
         let place = self.seq.next();

@@ -71,10 +71,8 @@ impl MemoryJournal {
         let mut chain =
             Chain::beginning_with(&Block::decode(newest).unwrap(), BlockHash::of(newest));
         for (number, erase) in (0..).zip(erasures) {
-            let Chain { epoch, hash: prev, next: first, time } = chain;
             let nonce = Nonce { run: u64::MAX, number };
-            let content = Content::Erase(erase);
-            let block = Block { epoch, first, time, prev, nonce, content };
+            let block = chain.continued_by(nonce, Content::Erase(erase));
             let bytes = block.encode();
             chain.extend(&block, BlockHash::of(&bytes));
             blocks.push(bytes);
