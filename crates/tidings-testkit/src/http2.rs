@@ -46,9 +46,12 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The authority of a request, a field as for [`get_from`].
+pub const LOCALHOST: (&str, &str) = ("\x01", "localhost");
+
 /// The head of a `GET` of `path`, by the static table and literals (RFC 7541).
 pub fn get(path: &str) -> Vec<u8> {
-    get_from(path, &[("\x01", "localhost")])
+    get_from(path, &[LOCALHOST])
 }
 
 /// The same with other fields after the path: each a name as bytes of a literal without indexing,

@@ -13,7 +13,7 @@ use inflate::Inflater;
 use tidings_codec::gzip::{self, Checksum};
 use tidings_hub::Sharing;
 use tidings_testkit::http::{Head, request};
-use tidings_testkit::http2::{END_HEADERS, END_STREAM, Peer, frame, get_from, kind};
+use tidings_testkit::http2::{END_HEADERS, END_STREAM, LOCALHOST, Peer, frame, get_from, kind};
 use tidings_testkit::server::TestServer;
 
 pub(crate) const SSE: (&str, &str) = ("accept", "text/event-stream");
@@ -127,7 +127,7 @@ fn a_compressed_stream_comes_over_http2_too() {
     let (_, plain) = whole_answer(ask(&server, "/events/a?from=start", &[SSE]));
     let mut peer = Peer::connect(server.address(), &[]);
     // `:authority` and `accept-encoding`, by their places in the static table (RFC 7541 §A).
-    let fields = [("\x01", "localhost"), ("\x0f\x01", "gzip")];
+    let fields = [LOCALHOST, ("\x0f\x01", "gzip")];
     let head = get_from("/events/a?from=start", &fields);
     peer.send(&frame(kind::HEADERS, END_STREAM | END_HEADERS, 1, &head));
     let mut body = Vec::new();
@@ -159,7 +159,7 @@ fn a_state_has_the_same_text_compressed_and_over_http2() {
             assert_eq!(events(&gunzip(&compressed)), events(&plain), "{target}");
             for is_compressed in [false, true] {
                 let mut peer = Peer::connect(server.address(), &[]);
-                let mut fields = vec![("\x01", "localhost"), ("\x0f\x04", "text/event-stream")];
+                let mut fields = vec![LOCALHOST, ("\x0f\x04", "text/event-stream")];
                 if is_compressed {
                     fields.push(("\x0f\x01", "gzip"));
                 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tidings_server::{ApiKey, JwtKey};
 use tidings_testkit::http::{Connection, Response};
-use tidings_testkit::http2::{Peer, frame, get_from, kind};
+use tidings_testkit::http2::{LOCALHOST, Peer, frame, get_from, kind};
 use tidings_testkit::server::TestServer;
 use tidings_testkit::token::hs256;
 
@@ -152,7 +152,7 @@ fn a_stream_over_http2_is_told_and_goes_on() {
     let server = server(false);
     let mut peer = Peer::connect(server.address(), &[]);
     let target = format!("/events/a?token={}", token("7", &["a"], 3));
-    peer.send(&frame(kind::HEADERS, 5, 1, &get_from(&target, &[("\x01", "localhost")])));
+    peer.send(&frame(kind::HEADERS, 5, 1, &get_from(&target, &[LOCALHOST])));
     let told = peer.until(|frame| contains(&frame.payload, "tidings.expiring"));
     let text = String::from_utf8(told.payload).unwrap();
     let data = text.split("data: ").nth(1).unwrap().lines().next().unwrap();

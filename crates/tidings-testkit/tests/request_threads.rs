@@ -204,7 +204,7 @@ fn http2_and_hubs_without_these_threads_publish_on_the_shared_runtime() {
     let (log, threads) = watched();
     let with = server(2, log);
     let mut peer = Peer::connect(with.address(), &[]);
-    peer.begin_post(1, "/events/a", &[("\x01", "localhost")]);
+    peer.begin_post(1, "/events/a", &[http2::LOCALHOST]);
     peer.send(&http2::frame(kind::DATA, http2::END_STREAM, 1, b"x"));
     peer.until(|frame| frame.stream == 1 && frame.ends_stream());
     assert_eq!(with.engine().head().get(), 1);

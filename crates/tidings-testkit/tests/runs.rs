@@ -104,7 +104,7 @@ fn a_body_that_is_refused_does_not_end_its_topic() {
 
 /// Authority and media type of a request over HTTP/2.
 fn fields(media_type: &str) -> [(&str, &str); 2] {
-    [("\x01", "localhost"), ("\x0f\x10", media_type)]
+    [http2::LOCALHOST, ("\x0f\x10", media_type)]
 }
 
 /// The HTTP library shows both as the same: the end of the body.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tidings_server::{ApiKey, Cors, JwtKey, RevokedSessions, Sessions};
 use tidings_testkit::http::{Connection, Response};
-use tidings_testkit::http2::{Peer, frame, get_from, kind};
+use tidings_testkit::http2::{LOCALHOST, Peer, frame, get_from, kind};
 use tidings_testkit::server::TestServer;
 use tidings_testkit::token::hs256;
 
@@ -535,7 +535,7 @@ fn a_stream_over_http2_goes_on_too() {
     browser.sign_in("/session", &short(2));
     let cookie = browser.cookie();
     let mut peer = Peer::connect(server.address(), &[]);
-    let fields = [("\x01", "localhost"), ("\x00\x06cookie", cookie.as_str())];
+    let fields = [LOCALHOST, ("\x00\x06cookie", cookie.as_str())];
     let head = get_from("/events/a", &fields);
     peer.send(&frame(kind::HEADERS, 5, 1, &head));
     let begun = peer.until(|frame| frame.kind == kind::DATA);

@@ -135,7 +135,7 @@ fn http2_under_tls_stays_with_the_shared_runtime() {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let mut client = Client::connect(&server, &config);
     client.send(http2::PREFACE);
-    let head = http2::post("/events/a", &[("\x01", "localhost")]);
+    let head = http2::post("/events/a", &[http2::LOCALHOST]);
     client.send(http2::frame(kind::HEADERS, http2::END_HEADERS, 1, &head));
     client.send(http2::frame(kind::DATA, http2::END_STREAM, 1, b"x"));
     let answered = |client: &Client| {

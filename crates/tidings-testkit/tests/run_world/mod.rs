@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tidings_hub::Topic;
 use tidings_testkit::http::{Connection, request};
-use tidings_testkit::http2::{END_STREAM, Peer, frame, kind};
+use tidings_testkit::http2::{END_STREAM, LOCALHOST, Peer, frame, kind};
 use tidings_testkit::server::{EPOCH, TestServer};
 
 pub const NDJSON: &str = "content-type: application/x-ndjson";
@@ -76,7 +76,7 @@ impl Hub {
         let name = |name: &str| format!("\0{}{name}", char::from(name.len() as u8));
         let headers: Vec<_> = headers.map(|(key, value)| (name(key), value)).collect();
         let headers = headers.iter().map(|(name, value)| (&**name, *value));
-        let fields: Vec<_> = [("\x01", "localhost")].into_iter().chain(headers).collect();
+        let fields: Vec<_> = [LOCALHOST].into_iter().chain(headers).collect();
         let mut peer = Peer::connect(self.server.address(), &[]);
         peer.begin_post(STREAM, target, &fields);
         Producer::Http2(peer)
