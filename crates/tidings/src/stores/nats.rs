@@ -124,6 +124,15 @@ pub(super) fn open(hub: &HubConfig) -> Result<OpenStore, CliError> {
 /// whether there is a connection, too.
 fn open_when_ready(hub: &HubConfig) -> Result<(Nats, SharedStore, bool), CliError> {
     let StoreConfig { disk, shared, .. } = &hub.store;
+    let shared_config = SharedConfig {
+        cache: disk.clone(),
+        create: shared.create,
+        allow_gaps: shared.allow_gaps,
+        terms: terms::terms(hub),
+        update_terms: shared.update,
+        maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
+        ..SharedConfig::new(&disk.path)
+    };
     let deadline = Instant::now() + SERVERS_READY;
     let mut is_first = true;
     loop {
@@ -136,16 +145,7 @@ fn open_when_ready(hub: &HubConfig) -> Result<(Nats, SharedStore, bool), CliErro
                 "no NATS server answers; the hub serves what its copy holds, if it has one"
             );
         }
-        let shared_config = SharedConfig {
-            cache: disk.clone(),
-            create: shared.create,
-            allow_gaps: shared.allow_gaps,
-            terms: terms::terms(hub),
-            update_terms: shared.update,
-            maxima: Maxima { topics: hub.engine.topics_max, keys: hub.engine.keys_max },
-            ..SharedConfig::new(&disk.path)
-        };
-        match SharedStore::open(shared_config, Box::new(journal)) {
+        match SharedStore::open(shared_config.clone(), Box::new(journal)) {
             Ok(store) => return Ok((nats, store, is_connected)),
             Err(OpenError::Away { source }) if is_connected && Instant::now() < deadline => {
                 if is_first {
