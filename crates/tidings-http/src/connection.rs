@@ -4,8 +4,10 @@
 //! request head, for too long; the server shuts down; or an event stream takes its socket over (see
 //! [`handoff`](crate::handoff)).
 
+mod signals;
+
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,13 +16,12 @@ use hyper_util::rt::TokioIo;
 use rustls::ServerConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::accepted::{Accepted, ListenerKind};
-use crate::activity::{Activity, Doing};
-use crate::config::HttpConfig;
+use crate::activity::Activity;
 use crate::counts::Protocol;
 use crate::handoff::Slot;
 use crate::limits::{FIRST_WORD_MAX, LINGER_MAX, TLS_SEND_BYTES_MAX};
@@ -33,6 +34,7 @@ use crate::socket::{Socket, Transport};
 use crate::stage::Stage;
 use crate::tls::HTTP2;
 use crate::tls::challenges::{self, Challenges};
+use signals::{Signal, Signals};
 
 /// A connection that speaks HTTP.
 enum Heard {
@@ -258,10 +260,7 @@ fn http1<T: Transport>(
 
     async move {
         let state = &*shared.state;
-        let mut leaving = pin!(state.reached(Stage::Leaving));
-        let mut gone = pin!(state.reached(Stage::Gone));
-        let mut watch = pin!(Watch::new(&activity, state.config()));
-        let mut left = false;
+        let mut signals = Signals::new(state, &activity);
         let end = std::future::poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
@@ -274,15 +273,14 @@ fn http1<T: Transport>(
                 if slot.is_filled() && !activity.write_waits() {
                     return Poll::Ready(End::Taken);
                 }
-                if !left && leaving.as_mut().poll(cx).is_ready() {
-                    left = true;
-                    Pin::new(&mut connection).graceful_shutdown();
-                    continue;
+                match std::task::ready!(signals.poll(cx)) {
+                    Signal::Leaving => {
+                        Pin::new(&mut connection).graceful_shutdown();
+                        signals.await_gone();
+                    }
+                    Signal::SlowHead => return Poll::Ready(End::SlowHead),
+                    Signal::Idle | Signal::Gone => return Poll::Ready(End::Closed),
                 }
-                if left && gone.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(End::Closed);
-                }
-                return watch.as_mut().poll(cx);
             }
         })
         .await;
@@ -326,9 +324,7 @@ fn http2<T: Transport>(
 
     async move {
         let state = &*shared.state;
-        let mut leaving = pin!(state.reached(Stage::Leaving));
-        let mut gone = pin!(state.reached(Stage::Gone));
-        let mut watch = pin!(Watch::new(&activity, state.config()));
+        let mut signals = Signals::new(state, &activity);
         let mut left = false;
         std::future::poll_fn(|cx| {
             loop {
@@ -338,23 +334,19 @@ fn http2<T: Transport>(
                     }
                     return Poll::Ready(());
                 }
-                if !left && leaving.as_mut().poll(cx).is_ready() {
-                    left = true;
-                    connection.as_mut().graceful_shutdown();
-                    continue;
-                }
-                if left && gone.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
-                }
-                match watch.as_mut().poll(cx) {
-                    Poll::Ready(_) if left => return Poll::Ready(()),
-                    Poll::Ready(_) => {
-                        // The peer gets a GOAWAY, and another period to take it.
+                match std::task::ready!(signals.poll(cx)) {
+                    Signal::Leaving if left => {}
+                    Signal::SlowHead | Signal::Idle if left => return Poll::Ready(()),
+                    Signal::Gone => return Poll::Ready(()),
+                    signal => {
                         left = true;
                         connection.as_mut().graceful_shutdown();
-                        watch.as_mut().rearm();
+                        signals.await_gone();
+                        // The peer gets a GOAWAY, and another period to take it.
+                        if signal != Signal::Leaving {
+                            signals.await_time();
+                        }
                     }
-                    Poll::Pending => return Poll::Pending,
                 }
             }
         })
@@ -363,54 +355,6 @@ fn http2<T: Transport>(
         drop((speaking, accepted));
     }
 }
-
-/// The timer of a connection, for its idle time and for the time of a request head.
-struct Watch<'a> {
-    activity: &'a Activity,
-    head_time_max: Duration,
-    idle_max: Duration,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl<'a> Watch<'a> {
-    fn new(activity: &'a Activity, config: &HttpConfig) -> Self {
-        Self {
-            activity,
-            head_time_max: config.head_time_max,
-            idle_max: config.idle_max,
-            timer: Box::pin(tokio::time::sleep(config.head_time_max)),
-        }
-    }
-
-    fn rearm(self: Pin<&mut Self>) {
-        let this = self.get_mut();
-        this.timer.as_mut().reset(Instant::now() + this.head_time_max);
-    }
-
-    /// Ready when the connection has been idle, or slow, for too long.
-    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<End> {
-        let this = self.get_mut();
-        while this.timer.as_mut().poll(cx).is_ready() {
-            // At most the time of one head, because one may begin right after this check.
-            let next = match this.activity.doing() {
-                Doing::Head(length) if length >= this.head_time_max => {
-                    return Poll::Ready(End::SlowHead);
-                }
-                Doing::Idle(length) if length >= this.idle_max => {
-                    return Poll::Ready(End::Closed);
-                }
-                Doing::Head(length) => this.head_time_max - length,
-                Doing::Idle(length) => this.head_time_max.min(this.idle_max - length),
-                Doing::Request => this.head_time_max,
-            };
-            this.timer.as_mut().reset(Instant::now() + next + TIMER_GRAIN);
-        }
-        Poll::Pending
-    }
-}
-
-/// Timers round to a millisecond. One that fired too early would only be set again.
-const TIMER_GRAIN: Duration = Duration::from_millis(2);
 
 /// Answers a connection on which no complete request was read. The HTTP library knows of none, so
 /// the response is written by hand.
