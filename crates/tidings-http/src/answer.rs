@@ -35,7 +35,7 @@ impl Answer {
 
 /// The value of `X-Content-Type-Options` in every answer: a browser must not guess a type from
 /// bytes that a publisher chose.
-pub const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+pub(crate) const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// A response with a complete body.
 pub fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {

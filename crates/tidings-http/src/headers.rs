@@ -87,6 +87,17 @@ pub fn joined<'a>(
     values.fold(first, |list, value| Cow::Owned(list.into_owned() + separator + &value))
 }
 
+/// Whether the list in the header `name`, in one line or in several, has a member that `is` what is
+/// looked for.
+pub(crate) fn any_member(
+    headers: &HeaderMap,
+    name: impl AsHeaderName,
+    is: impl Fn(&str) -> bool,
+) -> bool {
+    let mut lines = headers.get_all(name).iter().map(text);
+    lines.any(|line| line.split(',').map(str::trim).any(&is))
+}
+
 /// An event id that a client sends back. It is UTF-8 (HTML §9.2.3); from a client that writes its
 /// headers in Latin-1, each byte is a character.
 pub fn event_id(value: &HeaderValue) -> Cow<'_, str> {
@@ -132,5 +143,16 @@ mod tests {
     fn an_event_id_is_utf_8_or_else_latin_1() {
         assert_eq!(event_id(&value("é".as_bytes())), "é");
         assert_eq!(event_id(&value(b"\xe9")), "é");
+    }
+
+    #[test]
+    fn a_member_of_a_list_is_found_in_any_of_its_lines() {
+        let mut headers = HeaderMap::new();
+        let is_close = |member: &str| member.eq_ignore_ascii_case("close");
+        assert!(!any_member(&headers, header::CONNECTION, is_close));
+        headers.append(header::CONNECTION, HeaderValue::from_static("upgrade,not close"));
+        assert!(!any_member(&headers, header::CONNECTION, is_close));
+        headers.append(header::CONNECTION, HeaderValue::from_static("te , Close"));
+        assert!(any_member(&headers, header::CONNECTION, is_close));
     }
 }

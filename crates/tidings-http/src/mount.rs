@@ -19,10 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header};
 use tower_service::Service;
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, NOSNIFF};
 use crate::body::RequestBody;
 use crate::client::Client;
 use crate::error::BoxError;
@@ -76,7 +76,9 @@ where
         let is_awaited = awaited.is_some_and(|Awaited(by)| Arc::ptr_eq(&by, &state));
         let option = stream::connection_option(request.version(), request.headers());
         Box::pin(async move {
-            let mut stream = match handler.handle(request).await {
+            let mut answer = handler.handle(request).await;
+            answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+            let mut stream = match answer {
                 Answer::Response(response) => return Ok(response),
                 Answer::Stream(stream) => stream,
             };

@@ -16,7 +16,8 @@ impl<'a> Query<'a> {
     /// A 400 if a percent sign is not followed by two hexadecimal digits, or the bytes are not
     /// UTF-8.
     pub fn parse(raw: Option<&'a str>) -> Result<Self, Problem> {
-        let pairs = raw.unwrap_or("").split('&').filter(|pair| !pair.is_empty());
+        let Some(raw) = raw else { return Ok(Self(Vec::new())) };
+        let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decode(name, Plus::Space)?, decode(value, Plus::Space)?))
@@ -30,14 +31,14 @@ impl<'a> Query<'a> {
     ///
     /// A 400 if it is there more than once.
     pub fn take(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
-        let mut values = self.take_all(name);
-        match values.len() {
-            0 | 1 => Ok(values.pop()),
-            _ => Err(Problem::new(
-                Code::InvalidQuery,
-                format!("give the parameter `{name}` only once"),
-            )),
+        let is_it = |(key, _): &(Cow<'_, str>, _)| key == name;
+        let Some(at) = self.0.iter().position(is_it) else { return Ok(None) };
+        if self.0[at + 1..].iter().any(is_it) {
+            self.take_all(name);
+            let detail = format!("give the parameter `{name}` only once");
+            return Err(Problem::new(Code::InvalidQuery, detail));
         }
+        Ok(Some(self.0.remove(at).1))
     }
 
     /// Takes out all parameters `name`.

@@ -120,7 +120,7 @@ pub(crate) fn connection_option(version: Version, request: &HeaderMap) -> Option
     if version != Version::HTTP_11 {
         return None;
     }
-    let options = crate::headers::joined(request, header::CONNECTION, ", ");
-    let close = options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
+    let is_close = |option: &str| option.eq_ignore_ascii_case("close");
+    let close = crate::headers::any_member(request, header::CONNECTION, is_close);
     Some(HeaderValue::from_static(if close { "close" } else { "keep-alive" }))
 }

@@ -49,7 +49,10 @@ impl WholeBody {
         let mut held = Held::default();
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
-        while let Some(chunk) = pace.next_chunk(&mut body).await? {
+        // A body whose length is known ends with its last byte, without another look at it.
+        while !body.is_end_stream()
+            && let Some(chunk) = pace.next_chunk(&mut body).await?
+        {
             let length = first.len() + whole.len() + chunk.len();
             if length > bytes_max {
                 return Err(body::too_large(bytes_max));

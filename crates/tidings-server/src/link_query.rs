@@ -49,7 +49,7 @@ impl<'a> LinkQuery<'a> {
 
     /// Whether a request is made with a signed link.
     pub(crate) fn is_in(parts: &Parts) -> bool {
-        let query = parts.uri.query().unwrap_or("");
-        query.split('&').any(|pair| pair.split('=').next() == Some("sig"))
+        let is_signature = |pair: &str| pair.split('=').next() == Some("sig");
+        parts.uri.query().is_some_and(|query| query.split('&').any(is_signature))
     }
 }

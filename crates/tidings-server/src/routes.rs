@@ -84,8 +84,7 @@ impl Routes {
         let number = target.number(self.faces.len());
         let (route, is_traced) = (self.counts.name(number), target.is_traced(&parts.method));
         let answer = self.answer_at(&parts, body, target);
-        let mut answer = trace::request(&parts, route, is_traced, answer).await;
-        answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, answer::NOSNIFF);
+        let answer = trace::request(&parts, route, is_traced, answer).await;
         self.counts.answered(number, answer.status());
         answer
     }
