@@ -64,7 +64,7 @@ struct Framed {
 
 impl Framed {
     fn new(event: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(event.len() + CHUNK_OVERHEAD_BYTES);
+        let mut bytes = Vec::with_capacity(Framing::Chunked.len(event.len()));
         Framing::Chunked.wrap(&mut bytes, event);
         let end = bytes.len() - b"\r\n".len();
         Self { inner: end - event.len()..end, bytes: bytes.into() }
@@ -185,7 +185,7 @@ impl Frame {
 }
 
 fn compressed(text: &[u8]) -> Vec<u8> {
-    let mut block = Vec::with_capacity(text.len() + CHUNK_OVERHEAD_BYTES);
+    let mut block = Vec::with_capacity(text.len());
     Deflater::new().block(&mut block, text);
     block
 }
@@ -238,9 +238,6 @@ fn id_only(record: &Record, epoch: Epoch) -> Vec<u8> {
     encode::id_only(&mut block, &record.event_id(epoch));
     block
 }
-
-/// A chunk's size in hexadecimal and two line ends.
-const CHUNK_OVERHEAD_BYTES: usize = 16 + 4;
 
 #[cfg(test)]
 mod tests {

@@ -22,10 +22,12 @@ impl Mark {
         let Self { position, check } = self;
         // Each event that is published gets one: room for the longest, so that it never grows.
         let mut text = String::with_capacity(32);
-        let _ = match check {
-            None => write!(text, "{epoch}:{position}"),
-            Some(check) => write!(text, "{epoch}:{position}.{check}"),
-        };
+        text.push_str(epoch.as_str());
+        text.push(':');
+        text.push_str(itoa::Buffer::new().format(position.get()));
+        if let Some(check) = check {
+            let _ = write!(text, ".{check}");
+        }
         EventId::new(text).expect("letters, digits, a colon and a dot")
     }
 }
