@@ -31,14 +31,13 @@ impl<'a> Query<'a> {
     ///
     /// A 400 if it is there more than once.
     pub fn take(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
-        let is_it = |(key, _): &(Cow<'_, str>, _)| key == name;
-        let Some(at) = self.0.iter().position(is_it) else { return Ok(None) };
-        if self.0[at + 1..].iter().any(is_it) {
-            self.take_all(name);
-            let detail = format!("give the parameter `{name}` only once");
-            return Err(Problem::new(Code::InvalidQuery, detail));
+        let Some(at) = self.0.iter().position(|(key, _)| key == name) else { return Ok(None) };
+        let (_, value) = self.0.remove(at);
+        if self.take_all(name).is_empty() {
+            return Ok(Some(value));
         }
-        Ok(Some(self.0.remove(at).1))
+        let detail = format!("give the parameter `{name}` only once");
+        Err(Problem::new(Code::InvalidQuery, detail))
     }
 
     /// Takes out all parameters `name`.

@@ -14,7 +14,6 @@ impl Framing {
         match self {
             Self::Plain => out.extend_from_slice(inner),
             Self::Chunked => {
-                out.reserve(self.len(inner.len()));
                 // Each event that is published gets one, which a formatter would dominate.
                 let digits = hex_digits(inner.len());
                 let digit = |at: usize| b"0123456789abcdef"[inner.len() >> (4 * at) & 0xf];

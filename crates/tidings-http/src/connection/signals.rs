@@ -1,8 +1,8 @@
 //! What ends a connection besides its peer: the end of the server, and time.
 //!
 //! The task of a connection is woken several times for each request, and what is here happens once
-//! in its life, or every few seconds. Polled with the connection, it would cost a publisher more
-//! than the parsing of a request. So it is polled when it was woken itself.
+//! in its life, or every few seconds. Polled with the connection, it would cost a thousand
+//! instructions for each publish. So it is polled only when it was woken itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
