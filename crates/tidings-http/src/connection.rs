@@ -4,6 +4,8 @@
 //! request head, for too long; the server shuts down; or an event stream takes its socket over (see
 //! [`handoff`](crate::handoff)).
 
+mod end;
+mod http1;
 mod signals;
 
 use std::io;
@@ -23,10 +25,9 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use crate::accepted::{Accepted, ListenerKind};
 use crate::activity::Activity;
 use crate::counts::Protocol;
-use crate::handoff::Slot;
 use crate::limits::{FIRST_WORD_MAX, LINGER_MAX, TLS_SEND_BYTES_MAX};
 use crate::movable::Movable;
-use crate::problem::{Code, PROBLEM_JSON, Problem};
+use crate::problem::{PROBLEM_JSON, Problem};
 use crate::redirect;
 use crate::service::Service;
 use crate::shared::Shared;
@@ -34,6 +35,7 @@ use crate::socket::{Socket, Transport};
 use crate::stage::Stage;
 use crate::tls::HTTP2;
 use crate::tls::challenges::{self, Challenges};
+use http1::http1;
 use signals::{Signal, Signals};
 
 /// A connection that speaks HTTP.
@@ -233,84 +235,7 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
 
 const PEEK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Why a connection is no longer served here.
-enum End {
-    /// Both sides have closed it, or it broke.
-    Done,
-    /// A request head took too long.
-    SlowHead,
-    /// No request came for too long, or the shutdown has cut it.
-    Closed,
-    /// The engine takes over its socket for an event stream.
-    Taken,
-}
-
 /// Not an `async fn`: its future would keep room for `stream` beside the connection that has it.
-fn http1<T: Transport>(
-    stream: T,
-    shared: &Shared,
-    mut accepted: Accepted,
-) -> impl Future<Output = ()> + Send + '_ {
-    let speaking = shared.state.counts().connection(Protocol::Http1);
-    let activity = Activity::new();
-    let slot = Slot::new();
-    let service = Service::new(shared, &activity, Some(Arc::clone(&slot)), &accepted);
-    let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
-    let mut connection = shared.protocols.http1.serve_connection(io, service);
-
-    async move {
-        let state = &*shared.state;
-        let mut signals = Signals::new(state, &activity);
-        let end = std::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
-                    if let Err(error) = result {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    return Poll::Ready(End::Done);
-                }
-                // An earlier answer in the library's buffer must be written first.
-                if slot.is_filled() && !activity.write_waits() {
-                    return Poll::Ready(End::Taken);
-                }
-                match std::task::ready!(signals.poll(cx)) {
-                    Signal::Leaving => {
-                        Pin::new(&mut connection).graceful_shutdown();
-                        signals.await_gone();
-                    }
-                    Signal::SlowHead => return Poll::Ready(End::SlowHead),
-                    Signal::Idle | Signal::Gone => return Poll::Ready(End::Closed),
-                }
-            }
-        })
-        .await;
-
-        let socket = connection.into_parts().io.into_inner();
-        match end {
-            End::Taken => {
-                // The subscriber may have its head before the next line ends. A connection that its
-                // client then makes finds the seat free.
-                drop(accepted.seat.take());
-                slot.hand_over(state.engine(), socket.into_stream(), &mut accepted);
-            }
-            End::SlowHead => {
-                let problem =
-                    Problem::new(Code::RequestTimeout, "send the head of a request at once");
-                let status = "408 Request Timeout";
-                Box::pin(refuse(socket.into_stream(), status, &problem)).await;
-            }
-            End::Done => {
-                if let Some(time) = activity.linger() {
-                    Box::pin(linger(socket.into_stream(), time)).await;
-                }
-            }
-            End::Closed => {}
-        }
-        drop(speaking);
-    }
-}
-
-/// Not an `async fn`, as above.
 fn http2<T: Transport>(
     stream: T,
     shared: &Shared,
