@@ -95,6 +95,7 @@ impl<'a> RequestContext<'a> {
     /// # Errors
     ///
     /// A 400 that names the first parameter left.
+    #[inline]
     pub(crate) fn finish_query(
         &self,
         known: impl IntoIterator<Item = &'static str>,

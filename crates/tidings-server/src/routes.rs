@@ -78,8 +78,8 @@ impl Routes {
         }
     }
 
-    async fn answer(&self, request: Request<RequestBody>) -> Answer {
-        let (parts, body) = request.into_parts();
+    /// Takes everything that it needs: a future around it would be larger by a copy of that.
+    async fn answer(self: Arc<Self>, parts: Parts, body: RequestBody) -> Answer {
         let target = self.find(parts.uri.path());
         let number = target.number(self.faces.len());
         let (route, is_traced) = (self.counts.name(number), target.is_traced(&parts.method));
@@ -225,7 +225,8 @@ impl Handler for Routes {
         self: Arc<Self>,
         request: Request<RequestBody>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        Box::pin(async move { self.answer(request).await })
+        let (parts, body) = request.into_parts();
+        Box::pin(self.answer(parts, body))
     }
 }
 

@@ -12,8 +12,9 @@ use super::run_terms::{self, RunTerms};
 use super::state_key::{self, StateKey};
 use crate::store_problem;
 
+/// `request` is borrowed, because a future has room for its arguments twice.
 pub(super) async fn publish(
-    mut request: PublishRequest<'_>,
+    request: &mut PublishRequest<'_>,
     topic: Topic,
     body: RequestBody,
 ) -> Result<Answer, Problem> {
@@ -30,7 +31,7 @@ pub(super) async fn publish(
     }
     let state = context.state;
     terms.check_begins(state, &topic).await?;
-    let will = terms.leave_will(&request, &topic).await?;
+    let will = terms.leave_will(request, &topic).await?;
 
     let bytes = request.read_body(body, state.config().event_bytes_max).await?;
     let mut draft = fields.draft(state.engine().epoch(), topic, &bytes)?;

@@ -16,14 +16,14 @@ pub(crate) async fn write(
     body: RequestBody,
 ) -> Result<Answer, Problem> {
     let topic = raw_topic.map(|raw| path_topic(&context.caller, raw)).transpose()?;
-    let request = PublishRequest::new(context, topic.clone())?;
+    let mut request = PublishRequest::new(context, topic.clone())?;
     // The rare ones have a future of their own, as in the routes.
     match (BodyForm::of(&request.context.parts.headers), topic) {
         (BodyForm::Lines, _) => Box::pin(batch::publish(request, body)).await,
         (BodyForm::Events, Some(topic)) => {
             Box::pin(event_stream::publish(request, topic, body)).await
         }
-        (BodyForm::One, Some(topic)) => publish::publish(request, topic, body).await,
+        (BodyForm::One, Some(topic)) => publish::publish(&mut request, topic, body).await,
         (BodyForm::One | BodyForm::Events, None) => Err(Problem::new(
             Code::UnsupportedMediaType,
             "post one event to /events/{topic}, or a batch as `application/x-ndjson`",
