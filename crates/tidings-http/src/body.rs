@@ -18,12 +18,14 @@ use crate::headers;
 use crate::http2_body::{Leftover, Unfinished};
 use crate::problem::{Code, Problem};
 
-/// The body of a request: the HTTP library's own, or one that an application passes on.
+/// The body of a request: whole, from the HTTP library, or one that an application passes on.
 #[derive(Debug)]
 pub struct RequestBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
+    /// In one piece; empty once it is taken.
+    Whole(Bytes),
     Http1(Incoming),
     Http2(Unfinished),
     Other(UnsyncBoxBody<Bytes, BoxError>),
@@ -35,6 +37,11 @@ impl RequestBody {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         Self(Kind::Other(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    /// A body that has come whole.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole(bytes))
     }
 
     /// The body of a request that the HTTP library has read. Over HTTP/2, what is not read of it
@@ -57,6 +64,8 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Http1(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
@@ -67,6 +76,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
+            Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Http1(body) => body.is_end_stream(),
             Kind::Http2(body) => body.is_end_stream(),
             Kind::Other(body) => body.is_end_stream(),
@@ -75,6 +85,7 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Http1(body) => body.size_hint(),
             Kind::Http2(body) => body.size_hint(),
             Kind::Other(body) => body.size_hint(),

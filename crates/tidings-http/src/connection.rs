@@ -6,6 +6,7 @@
 
 mod end;
 mod http1;
+pub(crate) mod short;
 mod signals;
 
 use std::io;

@@ -83,6 +83,7 @@ mod connection;
 mod control_frames;
 pub mod cors;
 pub mod counts;
+mod date;
 pub mod denials;
 pub mod error;
 pub mod event_retry;

@@ -55,6 +55,13 @@ pub const HEAD_BYTES_MIN: usize = 4 << 10;
 /// to.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of a request, head and body, that may be read and answered without the HTTP library. At
+/// the edge: the library reads it.
+pub(crate) const SHORT_REQUEST_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes in the body of a response that may be written without it. At the edge: it writes it.
+pub(crate) const SHORT_ANSWER_BYTES_MAX: usize = 4 << 10;
+
 /// Maximum fields in a request head. This is the HTTP library's own limit, for which it uses the
 /// stack. At the edge: 431.
 pub const HEAD_FIELDS_MAX: usize = 100;

@@ -55,6 +55,14 @@ impl Body {
         Self { content: Content::Other(body), _busy: None }
     }
 
+    /// Its bytes, if it is complete.
+    pub(crate) fn as_whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Cut(_) | Content::Stream(_) | Content::Other(_) => None,
+        }
+    }
+
     /// Keeps the connection busy until the body is sent.
     pub(crate) fn holding(self, busy: Busy) -> Self {
         Self { _busy: Some(busy), ..self }

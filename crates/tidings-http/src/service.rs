@@ -1,11 +1,13 @@
 //! The service that answers the requests of one connection.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Version};
 use hyper::body::{Body as _, Incoming};
@@ -34,6 +36,12 @@ use crate::tls::challenges;
 /// Answers the requests of one connection.
 pub(crate) struct Service(Arc<Connection>);
 
+/// The same, where the next request may have its answer already.
+pub(crate) struct Resumed {
+    service: Service,
+    answered: Cell<Option<Box<Response>>>,
+}
+
 /// What the requests of one connection share.
 struct Connection {
     state: Arc<State>,
@@ -57,7 +65,7 @@ impl Service {
         accepted: &Accepted,
     ) -> Self {
         let direct = shared.state.engine().takes_sockets();
-        Self(Arc::new(Connection {
+        let connection = Connection {
             state: Arc::clone(&shared.state),
             handler: Arc::clone(&shared.handler),
             activity: Arc::clone(activity),
@@ -67,7 +75,8 @@ impl Service {
             excess: accepted.excess,
             redirect: accepted.redirect,
             host: OnceLock::new(),
-        }))
+        };
+        Self(Arc::new(connection))
     }
 }
 
@@ -76,7 +85,32 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Error = Infallible;
     type Future = Responding;
 
-    fn call(&self, mut request: Request<Incoming>) -> Responding {
+    fn call(&self, request: Request<Incoming>) -> Responding {
+        let has_body = !request.body().is_end_stream();
+        self.answer(request, has_body, RequestBody::received)
+    }
+}
+
+impl Service {
+    /// Answers a request that has come whole.
+    pub(crate) fn answer_whole(&self, request: Request<Bytes>) -> Responding {
+        let has_body = !request.body().is_empty();
+        self.answer(request, has_body, |body, _| (RequestBody::whole(body), None))
+    }
+
+    /// Goes on with a request that has this answer, if there is one: the HTTP library reads it
+    /// again, only to write the answer.
+    pub(crate) fn resume(self, answer: Option<Response>) -> Resumed {
+        Resumed { service: self, answered: Cell::new(answer.map(Box::new)) }
+    }
+
+    /// Answers a request whose body the handler gets as `received` makes it.
+    fn answer<B>(
+        &self,
+        mut request: Request<B>,
+        has_body: bool,
+        received: impl FnOnce(B, Version) -> (RequestBody, Option<Leftover>),
+    ) -> Responding {
         let connection = Arc::clone(&self.0);
         let state = &connection.state;
         let busy = connection.activity.begin();
@@ -84,16 +118,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         request.extensions_mut().insert(client);
         let config = state.config();
         let host = connection.check_host(config, &request);
-        let asked = Asked {
-            version: request.version(),
-            is_get: request.method() == Method::GET,
-            has_body: !request.body().is_end_stream(),
-            is_last: connection.excess.is_some() || host.is_err(),
-            connection_option: crate::stream::connection_option(
-                request.version(),
-                request.headers(),
-            ),
-        };
+        let mut asked = Asked::by(&request, has_body);
+        asked.is_last = connection.excess.is_some() || host.is_err();
         let mut leftover = None;
         let answer = match (challenge(config, &request), host, connection.redirect) {
             (Some(answer), ..) => answer,
@@ -104,7 +130,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             (.., Some(port)) => now(redirect::answer(state.config(), &request, port)),
             (.., None) => {
                 let (parts, body) = request.into_parts();
-                let (body, rest) = RequestBody::received(body, parts.version);
+                let (body, rest) = received(body, parts.version);
                 leftover = rest;
                 let request = Request::from_parts(parts, body);
                 Arc::clone(&connection.handler).handle(request)
@@ -115,9 +141,26 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
+impl hyper::service::Service<Request<Incoming>> for Resumed {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Responding;
+
+    fn call(&self, request: Request<Incoming>) -> Responding {
+        let Some(answer) = self.answered.take() else { return self.service.call(request) };
+        Responding {
+            connection: Arc::clone(&self.service.0),
+            busy: None,
+            asked: Asked::by(&request, false),
+            leftover: None,
+            waits_for: Awaited::Body(Box::pin(std::future::ready(*answer))),
+        }
+    }
+}
+
 /// The answer to a challenge of the authority that issues certificates, whatever its host is
 /// called: it may come to any name of the hub, and where it was redirected.
-fn challenge(config: &HttpConfig, request: &Request<Incoming>) -> Option<Boxed<Answer>> {
+fn challenge<B>(config: &HttpConfig, request: &Request<B>) -> Option<Boxed<Answer>> {
     let challenges = config.tls.as_ref()?.challenges()?;
     let token = challenges::token(request.method(), request.uri())?;
     let answer = challenges::respond(Arc::clone(challenges), token.to_owned());
@@ -149,6 +192,19 @@ struct Asked {
     /// No further request of this connection is answered.
     is_last: bool,
     connection_option: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn by<B>(request: &Request<B>, has_body: bool) -> Self {
+        let version = request.version();
+        Self {
+            version,
+            is_get: request.method() == Method::GET,
+            has_body,
+            is_last: false,
+            connection_option: crate::stream::connection_option(version, request.headers()),
+        }
+    }
 }
 
 enum Awaited {
@@ -231,7 +287,7 @@ impl Responding {
 impl Connection {
     /// Checks the host that a request names. The requests of a connection usually name the same
     /// one, which need not be checked again.
-    fn check_host(&self, config: &HttpConfig, request: &Request<Incoming>) -> Result<(), Problem> {
+    fn check_host<B>(&self, config: &HttpConfig, request: &Request<B>) -> Result<(), Problem> {
         let (uri, headers) = (request.uri(), request.headers());
         let mut named = headers.get_all(header::HOST).iter();
         let only = named.next().filter(|_| named.next().is_none() && uri.authority().is_none());

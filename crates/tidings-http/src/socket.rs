@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use rustls::ServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -55,18 +56,33 @@ impl Transport for Box<TlsStream<Movable>> {
 pub(crate) struct Socket<T> {
     stream: T,
     activity: Arc<Activity>,
+    /// Was read, and is to be read once more.
+    unread: Bytes,
     /// Only for HTTP/2.
     frames: Option<ControlFrames>,
 }
 
 impl<T: Transport> Socket<T> {
     pub(crate) fn new(stream: T, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, frames: None }
+        Self { stream, activity, unread: Bytes::new(), frames: None }
     }
 
     /// The same, for HTTP/2: a flood of frames that bring nothing ends the connection.
     pub(crate) fn for_http2(stream: T, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, frames: Some(ControlFrames::new()) }
+        Self { frames: Some(ControlFrames::new()), ..Self::new(stream, activity) }
+    }
+
+    /// What is below. What is read there is not recorded.
+    pub(crate) fn stream(&mut self) -> &mut T {
+        &mut self.stream
+    }
+
+    /// Gives back bytes that were read from [`stream`](Self::stream): they are the next ones.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.activity.note_read(bytes.len());
+        }
+        self.unread = bytes;
     }
 
     pub(crate) fn into_stream(self) -> T {
@@ -86,6 +102,11 @@ impl<T: Transport> AsyncRead for Socket<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.unread.is_empty() {
+            let count = this.unread.len().min(buf.remaining());
+            buf.put_slice(&this.unread.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {

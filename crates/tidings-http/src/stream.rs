@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tidings_engine::{Engine, PendingSubscription, SubscribeOptions, Term};
 use tidings_hub::Outcome;
 
+use crate::date;
 use crate::headers::TIDINGS_CONNECTION;
 use crate::present::{Arrival, Identity};
 use crate::response_body::{Body, Response};
@@ -62,11 +63,7 @@ impl Stream {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"transfer-encoding: chunked\r\ndate: ");
-        let now = jiff::Timestamp::now();
-        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
-        if let Ok(date) = printer.timestamp_to_rfc9110_string(&now) {
-            head.extend_from_slice(date.as_bytes());
-        }
+        date::write(&mut head);
         head.extend_from_slice(b"\r\n\r\n");
         head
     }

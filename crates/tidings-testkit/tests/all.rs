@@ -75,6 +75,7 @@ mod shared_store;
 mod shared_terms;
 mod shared_values;
 mod shared_void;
+mod short_requests;
 mod state;
 mod stores;
 mod streams;

@@ -4,6 +4,7 @@
 //! in its life, or every few seconds. Polled with the connection, it would cost a thousand
 //! instructions for each publish. So it is polled only when it was woken itself.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -61,6 +62,23 @@ impl<'a> Signals<'a> {
             reached.await;
             signal
         }));
+    }
+
+    /// What the connection has done, and does.
+    pub(super) fn activity(&self) -> &'a Activity {
+        self.activity
+    }
+
+    /// What `work` comes to, or the reason that comes before.
+    pub(super) async fn until<F: Future>(
+        &mut self,
+        mut work: Pin<&mut F>,
+    ) -> Result<F::Output, Signal> {
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => self.poll(cx).map(Err),
+        })
+        .await
     }
 
     /// The next reason, each of which comes once.
