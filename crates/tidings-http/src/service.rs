@@ -40,6 +40,8 @@ pub(crate) struct Service(Arc<Connection>);
 pub(crate) struct Resumed {
     service: Service,
     answered: Cell<Option<Box<Response>>>,
+    /// The next request is the last one.
+    is_last: bool,
 }
 
 /// What the requests of one connection share.
@@ -99,9 +101,9 @@ impl Service {
     }
 
     /// Goes on with a request that has this answer, if there is one: the HTTP library reads it
-    /// again, only to write the answer.
-    pub(crate) fn resume(self, answer: Option<Response>) -> Resumed {
-        Resumed { service: self, answered: Cell::new(answer.map(Box::new)) }
+    /// again, only to write the answer. With `is_last` no further one is answered.
+    pub(crate) fn resume(self, answer: Option<Response>, is_last: bool) -> Resumed {
+        Resumed { service: self, answered: Cell::new(answer.map(Box::new)), is_last }
     }
 
     /// Answers a request whose body the handler gets as `received` makes it.
@@ -147,7 +149,11 @@ impl hyper::service::Service<Request<Incoming>> for Resumed {
     type Future = Responding;
 
     fn call(&self, request: Request<Incoming>) -> Responding {
-        let Some(answer) = self.answered.take() else { return self.service.call(request) };
+        let Some(answer) = self.answered.take() else {
+            let mut responding = self.service.call(request);
+            responding.asked.is_last |= self.is_last;
+            return responding;
+        };
         Responding {
             connection: Arc::clone(&self.service.0),
             busy: None,

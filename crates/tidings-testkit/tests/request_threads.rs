@@ -282,6 +282,32 @@ fn a_shutdown_finishes_requests_and_ends_the_threads() {
     eventually("the threads are gone", || !has_many());
 }
 
+/// The system says that there is something to read only after the connection has moved to its
+/// thread, and by then the shutdown has begun.
+#[test]
+fn a_connection_accepted_before_a_shutdown_has_its_first_request_answered() {
+    let log = Watched { log: memory(), threads: Arc::default(), gate: None };
+    let server = server(2, Arc::new(Layered(log)));
+    let mut late: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let mut idle = server.connect();
+    idle.send(request("GET", "/healthz", &[], b""));
+    assert_eq!(idle.response().status(), 200);
+    let stopping = thread::spawn(move || server.stop());
+    assert!(idle.is_closed());
+    let publish = request("POST", "/events/a", &[], b"x");
+    late[0].send(&publish);
+    late[1].send(request("GET", "/healthz", &[], b""));
+    late[2].send(&publish[..20]);
+    thread::sleep(Duration::from_millis(20));
+    late[2].send(&publish[20..]);
+    for connection in &mut late {
+        let answer = connection.response();
+        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+        assert!(connection.is_closed());
+    }
+    stopping.join().unwrap();
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_shutdown_cuts_a_request_that_does_not_end() {

@@ -32,11 +32,12 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::end::End;
 use super::signals::{Signal, Signals};
 use crate::handoff::Slot;
-use crate::limits::SHORT_REQUEST_BYTES_MAX;
+use crate::limits::{FIRST_WORD_MAX, SHORT_REQUEST_BYTES_MAX};
 use crate::response_body::Response;
 use crate::service::{Responding, Service};
 use crate::socket::Transport;
@@ -55,6 +56,8 @@ pub(super) struct Rest {
     pub(super) read: Bytes,
     /// The response to the request that this is, if there is one already.
     pub(super) answer: Option<Response>,
+    /// The request is the connection's last one.
+    pub(super) is_leaving: bool,
 }
 
 /// Serves the requests of a connection until one is not short.
@@ -67,20 +70,32 @@ pub(super) async fn serve<T: Transport>(
 ) -> Next {
     let mut received = BytesMut::new();
     let mut to_write = Vec::new();
+    let mut is_leaving = false;
+    let mut is_new = true;
     loop {
         // The memory of the last request, once nothing holds it.
         received.reserve(SHORT_REQUEST_BYTES_MAX);
-        match signals.until(pin!(stream.read_buf(&mut received))).await {
+        let mut reading = pin!(stream.read_buf(&mut received));
+        let mut count = signals.until(reading.as_mut()).await;
+        if is_new && matches!(count, Err(Signal::Leaving)) {
+            // Its first request may have been on the way when the connection was accepted.
+            is_leaving = true;
+            signals.await_gone();
+            match timeout(FIRST_WORD_MAX, signals.until(reading)).await {
+                Ok(first) => count = first,
+                Err(_) => return Next::End(End::Closed),
+            }
+        }
+        match count {
             Ok(Ok(0) | Err(_)) => return Next::End(End::Done),
             Ok(Ok(_)) => {}
             Err(_) => return Next::End(End::Closed),
         }
         let read = received.split().freeze();
         let Some(request) = request::read(&read, head_bytes_max) else {
-            return Next::Library(Rest { read, answer: None });
+            return Next::Library(Rest { read, answer: None, is_leaving });
         };
 
-        let mut is_leaving = false;
         let response = pin!(response(service.answer_whole(request), slot));
         let mut response = match to_the_end(response, signals, &mut is_leaving).await {
             Ok(Some(response)) => response,
@@ -92,7 +107,7 @@ pub(super) async fn serve<T: Transport>(
         }
         to_write.clear();
         if !response::write(&response, &mut to_write) {
-            return Next::Library(Rest { read, answer: Some(response) });
+            return Next::Library(Rest { read, answer: Some(response), is_leaving });
         }
         drop(read);
         // The request is over: a peer that does not read its answer is idle.
@@ -101,7 +116,7 @@ pub(super) async fn serve<T: Transport>(
         let written = pin!(write(stream, &to_write));
         match to_the_end(written, signals, &mut is_leaving).await {
             Ok(Ok(())) if is_leaving => return Next::End(End::Closed),
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => is_new = false,
             Ok(Err(_)) => return Next::End(End::Done),
             Err(end) => return Next::End(end),
         }
