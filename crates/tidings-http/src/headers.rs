@@ -107,6 +107,16 @@ pub fn event_id(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
+/// Appends headers as they stand in a head of HTTP/1.1 (RFC 9112 §5).
+pub(crate) fn write(headers: &HeaderMap, into: &mut Vec<u8>) {
+    for (name, value) in headers {
+        into.extend_from_slice(name.as_str().as_bytes());
+        into.extend_from_slice(b": ");
+        into.extend_from_slice(value.as_bytes());
+        into.extend_from_slice(b"\r\n");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

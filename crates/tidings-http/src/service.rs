@@ -40,8 +40,6 @@ pub(crate) struct Service(Arc<Connection>);
 pub(crate) struct Resumed {
     service: Service,
     answered: Cell<Option<Box<Response>>>,
-    /// The next request is the last one.
-    is_last: bool,
 }
 
 /// What the requests of one connection share.
@@ -101,9 +99,9 @@ impl Service {
     }
 
     /// Goes on with a request that has this answer, if there is one: the HTTP library reads it
-    /// again, only to write the answer. With `is_last` no further one is answered.
-    pub(crate) fn resume(self, answer: Option<Response>, is_last: bool) -> Resumed {
-        Resumed { service: self, answered: Cell::new(answer.map(Box::new)), is_last }
+    /// again, only to write the answer.
+    pub(crate) fn resume(self, answer: Option<Response>) -> Resumed {
+        Resumed { service: self, answered: Cell::new(answer.map(Box::new)) }
     }
 
     /// Answers a request whose body the handler gets as `received` makes it.
@@ -149,11 +147,7 @@ impl hyper::service::Service<Request<Incoming>> for Resumed {
     type Future = Responding;
 
     fn call(&self, request: Request<Incoming>) -> Responding {
-        let Some(answer) = self.answered.take() else {
-            let mut responding = self.service.call(request);
-            responding.asked.is_last |= self.is_last;
-            return responding;
-        };
+        let Some(answer) = self.answered.take() else { return self.service.call(request) };
         Responding {
             connection: Arc::clone(&self.service.0),
             busy: None,
@@ -258,7 +252,9 @@ impl Responding {
         if has_body && (is_get || !response.status().is_success()) {
             self.connection.activity.note_unread(linger_max);
         }
-        if (is_last || linger.is_some()) && version <= Version::HTTP_11 {
+        // The library says so, too, but not if it has its answer before it learns of the shutdown.
+        let ends = is_last || linger.is_some() || self.connection.state.is_leaving();
+        if ends && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.hold(response)

@@ -9,7 +9,7 @@ use tidings_engine::{Engine, PendingSubscription, SubscribeOptions, Term};
 use tidings_hub::Outcome;
 
 use crate::date;
-use crate::headers::TIDINGS_CONNECTION;
+use crate::headers::{self, TIDINGS_CONNECTION};
 use crate::present::{Arrival, Identity};
 use crate::response_body::{Body, Response};
 
@@ -56,12 +56,7 @@ impl Stream {
     pub(crate) fn http1_head(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(512);
         head.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        for (name, value) in &self.headers {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
+        headers::write(&self.headers, &mut head);
         head.extend_from_slice(b"transfer-encoding: chunked\r\ndate: ");
         date::write(&mut head);
         head.extend_from_slice(b"\r\n\r\n");

@@ -73,7 +73,7 @@ async fn library<T: Transport>(
     rest: Rest,
 ) -> (End, Socket<T>) {
     socket.unread(rest.read);
-    let service = service.resume(rest.answer, rest.is_leaving);
+    let service = service.resume(rest.answer);
     let mut connection = shared.protocols.http1.serve_connection(TokioIo::new(socket), service);
     let end = std::future::poll_fn(|cx| {
         loop {

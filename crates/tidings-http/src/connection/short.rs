@@ -30,7 +30,6 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -56,8 +55,6 @@ pub(super) struct Rest {
     pub(super) read: Bytes,
     /// The response to the request that this is, if there is one already.
     pub(super) answer: Option<Response>,
-    /// The request is the connection's last one.
-    pub(super) is_leaving: bool,
 }
 
 /// Serves the requests of a connection until one is not short.
@@ -93,21 +90,18 @@ pub(super) async fn serve<T: Transport>(
         }
         let read = received.split().freeze();
         let Some(request) = request::read(&read, head_bytes_max) else {
-            return Next::Library(Rest { read, answer: None, is_leaving });
+            return Next::Library(Rest { read, answer: None });
         };
 
         let response = pin!(response(service.answer_whole(request), slot));
-        let mut response = match to_the_end(response, signals, &mut is_leaving).await {
+        let response = match to_the_end(response, signals, &mut is_leaving).await {
             Ok(Some(response)) => response,
             Ok(None) => return Next::End(End::Taken),
             Err(end) => return Next::End(end),
         };
-        if is_leaving {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         to_write.clear();
         if !response::write(&response, &mut to_write) {
-            return Next::Library(Rest { read, answer: Some(response), is_leaving });
+            return Next::Library(Rest { read, answer: Some(response) });
         }
         drop(read);
         // The request is over: a peer that does not read its answer is idle.

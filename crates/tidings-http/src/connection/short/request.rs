@@ -43,8 +43,7 @@ pub(super) fn read(message: &Bytes, head_bytes_max: usize) -> Option<Request<Byt
     if message.len() - length != body_length? {
         return None;
     }
-    // Copied, so that an event does not hold the memory of its whole request.
-    let mut request = Request::new(Bytes::copy_from_slice(&message[length..]));
+    let mut request = Request::new(message.slice(length..));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;

@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::header::{self, HeaderName};
 
 use crate::date;
+use crate::headers;
 use crate::limits::SHORT_ANSWER_BYTES_MAX;
 use crate::response_body::Response;
 
@@ -14,29 +15,23 @@ pub(super) fn write(response: &Response, into: &mut Vec<u8>) -> bool {
     let Some(reason) = status.canonical_reason() else { return false };
     let Some(body) = response.body().as_whole() else { return false };
     let is_unusual = status.is_informational() || status == StatusCode::NOT_MODIFIED;
-    if is_unusual || body.len() > SHORT_ANSWER_BYTES_MAX {
+    let is_long = body.len() > SHORT_ANSWER_BYTES_MAX;
+    if is_unusual || is_long || response.headers().keys().any(is_of_a_connection) {
         return false;
     }
     into.extend_from_slice(b"HTTP/1.1 ");
     into.extend_from_slice(status.as_str().as_bytes());
     into.push(b' ');
     into.extend_from_slice(reason.as_bytes());
-    for (name, value) in response.headers() {
-        if is_of_a_connection(name) {
-            into.clear();
-            return false;
-        }
-        into.extend_from_slice(b"\r\n");
-        into.extend_from_slice(name.as_str().as_bytes());
-        into.extend_from_slice(b": ");
-        into.extend_from_slice(value.as_bytes());
-    }
+    into.extend_from_slice(b"\r\n");
+    headers::write(response.headers(), into);
     // Without a body by its status, and then without a length (RFC 9110 §8.6).
     if status != StatusCode::NO_CONTENT {
-        into.extend_from_slice(b"\r\ncontent-length: ");
+        into.extend_from_slice(b"content-length: ");
         into.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+        into.extend_from_slice(b"\r\n");
     }
-    into.extend_from_slice(b"\r\ndate: ");
+    into.extend_from_slice(b"date: ");
     date::write(into);
     into.extend_from_slice(b"\r\n\r\n");
     if status != StatusCode::NO_CONTENT {
