@@ -49,7 +49,9 @@ test(
       store: hubStore(hub.url),
       onAcquire: (_, role) => roles.push(role),
     });
-    const bytes = () => slowly(PIECES).pipeThrough(new TextEncoderStream());
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    const bytes = () => slowly(PIECES, released).pipeThrough(new TextEncoderStream());
     equal(await context.status("1"), "missing");
     equal(await context.resume("1"), null);
     const producer = await context.run("1", bytes);
@@ -57,6 +59,7 @@ test(
       throw new Error("a second generation");
     });
     equal(await context.status("1"), "streaming");
+    release();
     const whole = PIECES.join("");
     equal(await Promise.all([producer, joiner].map(text)), [whole, whole]);
     equal(await context.status("1"), "done");

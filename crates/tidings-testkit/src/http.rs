@@ -263,9 +263,10 @@ impl Connection {
     /// Whether there is something to read now, or the peer has closed the connection.
     pub fn has_input(&mut self) -> bool {
         self.stream.set_nonblocking(true).expect("no waiting");
-        let has_input = !self.raw.is_empty() || self.stream.peek(&mut [0]).is_ok();
+        let peeked = self.stream.peek(&mut [0]);
+        let is_silent = peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         self.stream.set_nonblocking(false).expect("waiting");
-        has_input
+        !self.raw.is_empty() || !is_silent
     }
 
     /// Whether the peer closes the connection without sending more.

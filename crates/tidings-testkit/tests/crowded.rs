@@ -1,7 +1,7 @@
 //! More than the hub has room for, over real sockets: bodies that never come, connections beyond
 //! the bound.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tidings_server::Config;
@@ -23,6 +23,26 @@ fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Conne
     let mut connection = server.connect();
     connection.send(request("POST", target, &headers, &vec![b'a'; sent]));
     connection
+}
+
+/// Puts others in the place of connections that have their answer: they had to wait too long for
+/// room themselves.
+fn replace_answered(holders: &mut [Connection], holder: impl Fn() -> Connection) {
+    for held in holders.iter_mut().filter_map(|held| held.has_input().then_some(held)) {
+        *held = holder();
+    }
+}
+
+/// Sends `drop` on all connections from time to time, until all are dropped.
+fn drip(holders: &Arc<Mutex<Vec<Connection>>>, drop: &'static str) {
+    let holders = Arc::downgrade(holders);
+    std::thread::spawn(move || {
+        while let Some(holders) = holders.upgrade() {
+            holders.lock().unwrap().iter_mut().for_each(|holder| holder.send(drop));
+            std::mem::drop(holders);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
 }
 
 /// Repeats a request until the answer is as wanted.
@@ -90,28 +110,23 @@ fn a_body_that_comes_slowly_but_fast_enough_is_published() {
 #[test]
 fn incomplete_bodies_share_a_bound_and_one_too_many_is_asked_to_come_back() {
     let server = server(|config| config.http.body_pause_max = Duration::from_secs(1));
-    let count = BODIES_BYTES_MAX / EVENT_BYTES_MAX;
     // Fast enough for some seconds, and then a byte from time to time.
-    let mut holders: Vec<_> =
-        (0..count).map(|_| begun(&server, "/events/big", EVENT_BYTES_MAX, 128 << 10)).collect();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                holders.iter_mut().for_each(|holder| holder.send("a"));
-                std::thread::sleep(Duration::from_millis(50));
-            }
+    let holder = || begun(&server, "/events/big", EVENT_BYTES_MAX, 128 << 10);
+    let holders = Arc::new(Mutex::new(Vec::new()));
+    drip(&holders, "a");
+    (0..BODIES_BYTES_MAX / EVENT_BYTES_MAX).for_each(|_| holders.lock().unwrap().push(holder()));
+    let refused = |ask: &dyn Fn() -> Response| {
+        let refused = eventually(ask, |answer| {
+            replace_answered(&mut holders.lock().unwrap(), holder);
+            answer.status() != 200
         });
-        let refused = eventually(|| server.post("/events/t", "x"), |answer| answer.status() != 200);
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        let body = "topic=t&data=x";
-        let mercure = server.request("POST", "/.well-known/mercure", &form, body);
-        done.store(true, Ordering::Relaxed);
-        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+        assert_eq!(refused.status(), 503);
         assert!(refused.header("retry-after").is_some());
-        assert_eq!(mercure.status(), 503);
-        assert!(mercure.header("retry-after").is_some());
-    });
+        refused
+    };
+    assert_eq!(refused(&|| server.post("/events/t", "x")).code(), "too_many_bodies");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    refused(&|| server.request("POST", "/.well-known/mercure", &form, "topic=t&data=x"));
     // One request waits, and gets its turn as soon as there is room.
     let mut waiting = begun(&server, "/events/t", 1, 1);
     drop(holders);
@@ -136,29 +151,30 @@ const BEGINNINGS: [(&str, &str); 2] =
 #[test]
 fn streams_of_events_share_the_room_of_the_other_bodies() {
     for (media_type, begin) in BEGINNINGS {
-        // Long enough that those who hold the room do so until the last of them is there.
         let server = server(|config| config.http.body_pause_max = Duration::from_secs(3));
-        let sent = EVENT_BYTES_MAX * 7 / 8;
-        let holder = || begun_event(&server, media_type, begin, sent);
-        let mut holders: Vec<_> = (0..BODIES_BYTES_MAX / sent).map(|_| holder()).collect();
-        let large = vec![b'x'; EVENT_BYTES_MAX];
-        // One that had to wait too long itself may be gone.
-        let refused = eventually(
-            || server.post("/events/t", &large),
-            |answer| {
-                holders.extend((answer.status() == 200).then(holder));
+        // They leave less room than one more needs, and have nearly two minutes for their rest.
+        let bytes = EVENT_BYTES_MAX * 7 / 8;
+        let holder = || begun_event(&server, media_type, begin, bytes);
+        let mut holders: Vec<_> = (0..BODIES_BYTES_MAX / bytes).map(|_| holder()).collect();
+        let mut refusal = |ask: &dyn Fn() -> Response| {
+            let refused = eventually(ask, |answer| {
+                replace_answered(&mut holders, holder);
                 answer.status() != 200
-            },
-        );
-        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+            });
+            assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
+            assert!(refused.header("retry-after").is_some());
+            refused
+        };
+        let large = vec![b'x'; bytes];
+        refusal(&|| server.post("/events/t", &large));
         // A stream that needs more room gets the same answer, with what came before.
-        let line = "{\"data\":\"first\"}\n";
-        let mut stream = begun_event(&server, "application/x-ndjson", line, 0);
-        let part = format!("{{\"data\":\"{}", "a".repeat(EVENT_BYTES_MAX + (8 << 10)));
-        stream.send(format!("{:x}\r\n{part}\r\n", part.len()));
-        let refused = stream.response();
-        assert_eq!((refused.status(), &*refused.code()), (503, "too_many_bodies"));
-        assert!(refused.header("retry-after").is_some());
+        let refused = refusal(&|| {
+            let line = "{\"data\":\"first\"}\n";
+            let mut stream = begun_event(&server, "application/x-ndjson", line, 0);
+            let event = format!("{{\"data\":\"{}\"}}\n", "a".repeat(bytes));
+            stream.send(format!("{:x}\r\n{event}\r\n0\r\n\r\n", event.len()));
+            stream.response()
+        });
         assert_eq!(refused.json()["published"], 1);
         drop(holders);
         eventually(|| server.post("/events/t", &large), |answer| answer.status() == 200);
