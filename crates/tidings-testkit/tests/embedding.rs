@@ -104,7 +104,12 @@ fn users_of_the_application_get_what_it_grants_them() {
         let head = stream.head();
         assert_eq!(head.status, 200);
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
-        assert_eq!(application.ask("POST", "/hub/events/users/ada", "ada", "hello").status(), 200);
+        let published = application.ask("POST", "/hub/events/users/ada", "ada", "hello");
+        assert_eq!(published.status(), 200);
+        // Whoever owns the listener, browsers take each answer of the hub for what it says it is.
+        for head in [&foreign.head, &head, &published.head] {
+            assert_eq!(head.header("x-content-type-options"), Some("nosniff"), "{head:?}");
+        }
         assert!(stream.event().unwrap().ends_with("data: hello\n\n"));
     }
 }
