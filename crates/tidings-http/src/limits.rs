@@ -59,6 +59,10 @@ pub const READ_BYTES_MAX: usize = 64 << 10;
 /// the edge: the library reads it.
 pub(crate) const SHORT_REQUEST_BYTES_MAX: usize = 8 << 10;
 
+/// Maximum time for the body of such a request after its head: many clients send the two one right
+/// after the other. At the edge: the library reads it.
+pub(crate) const SHORT_BODY_WAIT_MAX: Duration = Duration::from_millis(20);
+
 /// Bytes in the body of a response that may be written without it. At the edge: it writes it.
 pub(crate) const SHORT_ANSWER_BYTES_MAX: usize = 4 << 10;
 

@@ -1,5 +1,5 @@
-//! Requests that come in one piece, which the hub reads itself, and the same ones in two pieces,
-//! which the HTTP library reads: nobody can tell.
+//! Requests that come in one piece, or with their body right after their head, which the hub reads
+//! itself, and the same ones that come slowly, which the HTTP library reads: nobody can tell.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,16 +9,16 @@ use std::time::Duration;
 use tidings_testkit::http::request;
 use tidings_testkit::server::{EPOCH, TestServer};
 
-/// Sends `pieces` with a pause between them, and returns everything that is answered, without the
+/// Sends `pieces` with a pause after each, and returns everything that is answered, without the
 /// dates.
-fn exchange(server: &TestServer, pieces: &[&[u8]]) -> String {
+fn exchange(server: &TestServer, pieces: &[&[u8]], pause: Duration) -> String {
     let mut socket = TcpStream::connect(server.address()).unwrap();
     socket.set_nodelay(true).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     for piece in pieces {
         // The hub may have closed the connection after the first one.
         let _ = socket.write_all(piece);
-        thread::sleep(Duration::from_millis(40));
+        thread::sleep(pause);
     }
     let _ = socket.shutdown(Shutdown::Write);
     let mut answered = Vec::new();
@@ -30,8 +30,13 @@ fn exchange(server: &TestServer, pieces: &[&[u8]]) -> String {
     answered.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
 }
 
+/// Too long for the hub to wait for the rest of a short request.
+const SLOW: Duration = Duration::from_millis(40);
+/// Two packets, and no longer.
+const SOON: Duration = Duration::from_millis(2);
+
 #[test]
-fn a_request_has_the_same_answer_in_one_piece_as_in_two() {
+fn a_request_has_the_same_answer_in_one_piece_as_in_two_whether_they_come_soon_or_not() {
     let post = |head: &str, body: &str| {
         let length = body.len();
         format!("POST {head}\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -73,10 +78,12 @@ fn a_request_has_the_same_answer_in_one_piece_as_in_two() {
         for case in &cases {
             scope.spawn(move || {
                 let (first, last) = case.as_bytes().split_at(case.len() - 1);
-                let whole = exchange(&TestServer::start(), &[case.as_bytes()]);
-                let split = exchange(&TestServer::start(), &[first, last]);
+                let whole = exchange(&TestServer::start(), &[case.as_bytes()], SLOW);
+                let slowly = exchange(&TestServer::start(), &[first, last], SLOW);
+                let soon = exchange(&TestServer::start(), &[first, last], SOON);
                 assert!(whole.starts_with("HTTP/1."), "{case:?}: {whole:?}");
-                assert_eq!(whole, split, "{case:?}");
+                assert_eq!(whole, slowly, "{case:?}");
+                assert_eq!(whole, soon, "{case:?}");
             });
         }
     });
@@ -102,7 +109,24 @@ fn a_connection_goes_on_with_any_request_after_a_short_one() {
             assert!(matches!(status, 200 | 204), "{status}");
         }
     }
-    // Half of a request, and then the rest of it; and two at once.
+    // A body that comes in three pieces, soon and slowly; half of a head, and then the rest; and
+    // two at once.
+    for pause in [SOON, SLOW] {
+        let mut connection = server.connect();
+        for _ in 0..3 {
+            connection.send("POST /events/b HTTP/1.1\r\nhost: localhost\r\n");
+            thread::sleep(pause);
+            for piece in ["content-length: 9\r\n\r\n", "one", "two", "six"] {
+                connection.send(piece);
+                thread::sleep(pause);
+            }
+            assert_eq!(connection.response().status(), 200);
+        }
+    }
+    let page = server.get_json("/events/b").json();
+    let events = page["events"].as_array().unwrap();
+    assert_eq!(events.len(), 6);
+    assert!(events.iter().all(|event| event["data"] == "onetwosix"), "{events:?}");
     let bytes = short();
     connection.send(&bytes);
     assert_eq!(connection.response().status(), 200);

@@ -4,15 +4,16 @@
 //!
 //! Most publishers send one small event after the other over a connection that stays open. The HTTP
 //! library serves any request that there may be: it reads the body as a stream, from a task's other
-//! half, and so is woken three times for each publish. Here a request that has come in one piece is
-//! read, handled and answered in one go, for a third of the instructions.
+//! half, and so is woken three times for each publish. Here a request that is there with its whole
+//! body is handled and answered in one go, for a third of the instructions.
 //!
 //! # What is left to the library
 //!
 //! Everything else. [`request::read`] takes a request only if all of it is there, nothing comes
-//! after it, and its length is said once, in digits. It uses the library's own parser. Whatever it
-//! does not take goes to the library unread, and so does the rest of the connection. So there is
-//! one parser to trust, and nothing that two parsers may read in two ways is read here.
+//! after it, and its length is said once, in digits. Its body may come right after its head, as
+//! many clients send it. It uses the library's own parser. Whatever it does not take goes to the
+//! library unread, and so does the rest of the connection. So there is one parser to trust, and
+//! nothing that two parsers may read in two ways is read here.
 //!
 //! A response may also need the library: if it closes the connection, or if its body comes piece
 //! by piece. Then the library reads the request once more, and gets the response that is there.
@@ -30,16 +31,18 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
+use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::end::End;
 use super::signals::{Signal, Signals};
 use crate::handoff::Slot;
-use crate::limits::{FIRST_WORD_MAX, SHORT_REQUEST_BYTES_MAX};
+use crate::limits::{FIRST_WORD_MAX, SHORT_BODY_WAIT_MAX, SHORT_REQUEST_BYTES_MAX};
 use crate::response_body::Response;
 use crate::service::{Responding, Service};
 use crate::socket::Transport;
+use request::Unread;
 
 /// What comes after the short requests of a connection.
 pub(super) enum Next {
@@ -88,9 +91,9 @@ pub(super) async fn serve<T: Transport>(
             Ok(Ok(_)) => {}
             Err(_) => return Next::End(End::Closed),
         }
-        let read = received.split().freeze();
-        let Some(request) = request::read(&read, head_bytes_max) else {
-            return Next::Library(Rest { read, answer: None });
+        let (read, request) = match whole(stream, &mut received, head_bytes_max).await {
+            Ok(whole) => whole,
+            Err(read) => return Next::Library(Rest { read, answer: None }),
         };
 
         let response = pin!(response(service.answer_whole(request), slot));
@@ -113,6 +116,32 @@ pub(super) async fn serve<T: Transport>(
             Ok(Ok(())) => is_new = false,
             Ok(Err(_)) => return Next::End(End::Done),
             Err(end) => return Next::End(end),
+        }
+    }
+}
+
+/// The request that begins with what was received, and its bytes, once all of it is there. An error
+/// is what was received if it is not a short request, or its end does not come soon.
+async fn whole<T: Transport>(
+    stream: &mut T,
+    received: &mut BytesMut,
+    head_bytes_max: usize,
+) -> Result<(Bytes, Request<Bytes>), Bytes> {
+    let mut until = None;
+    loop {
+        let read = received.split().freeze();
+        match request::read(&read, head_bytes_max) {
+            Ok(request) => return Ok((read, request)),
+            Err(Unread::Begun) => {}
+            Err(Unread::Other) => return Err(read),
+        }
+        *received = BytesMut::with_capacity(SHORT_REQUEST_BYTES_MAX);
+        received.extend_from_slice(&read);
+        let until = *until.get_or_insert_with(|| Instant::now() + SHORT_BODY_WAIT_MAX);
+        match timeout_at(until, stream.read_buf(received)).await {
+            Ok(Ok(1..)) => {}
+            // The library finds the same end.
+            Ok(_) | Err(_) => return Err(received.split().freeze()),
         }
     }
 }

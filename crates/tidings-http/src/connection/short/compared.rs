@@ -18,7 +18,7 @@ use crate::limits::{HEAD_BYTES_MAX, READ_BYTES_MAX};
 
 /// Whether `message` is read here. If it is, the library reads one request from it, the same one.
 pub(crate) fn is_read(message: &[u8]) -> bool {
-    let Some(here) = request::read(&Bytes::copy_from_slice(message), HEAD_BYTES_MAX) else {
+    let Ok(here) = request::read(&Bytes::copy_from_slice(message), HEAD_BYTES_MAX) else {
         return false;
     };
     let [there] = &by_library(message)[..] else { panic!("not one request: {message:?}") };

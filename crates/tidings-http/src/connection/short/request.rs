@@ -7,10 +7,35 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Uri;
 use http::{Method, Request, Version};
 
+use crate::limits::SHORT_REQUEST_BYTES_MAX;
+
+/// Why bytes are not read as a short request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// They are one without the end of its body.
+    Begun,
+    /// They are for the HTTP library: something else, or what may be read in more than one way.
+    Other,
+}
+
 /// Reads a short request: a `POST` of HTTP/1.1 with a body of announced length, all of which is in
-/// `message` and nothing else. `None` for whatever is not, or may be read in more than one way: the
-/// HTTP library then has the last word.
-pub(super) fn read(message: &Bytes, head_bytes_max: usize) -> Option<Request<Bytes>> {
+/// `message` and nothing else.
+pub(super) fn read(message: &Bytes, head_bytes_max: usize) -> Result<Request<Bytes>, Unread> {
+    let head = head(message, head_bytes_max).ok_or(Unread::Other)?;
+    let (mut request, head_length, body_length) = head;
+    let there = message.len() - head_length;
+    if there == body_length {
+        *request.body_mut() = message.slice(head_length..);
+        return Ok(request);
+    }
+    if there < body_length && head_length.saturating_add(body_length) <= SHORT_REQUEST_BYTES_MAX {
+        return Err(Unread::Begun);
+    }
+    Err(Unread::Other)
+}
+
+/// A request with the head that `message` begins with, and the lengths of head and body.
+fn head(message: &Bytes, head_bytes_max: usize) -> Option<(Request<Bytes>, usize, usize)> {
     if !message.starts_with(b"POST /") {
         return None;
     }
@@ -40,15 +65,12 @@ pub(super) fn read(message: &Bytes, head_bytes_max: usize) -> Option<Request<Byt
         let value = HeaderValue::from_maybe_shared(message.slice_ref(field.value)).ok()?;
         headers.append(name, value);
     }
-    if message.len() - length != body_length? {
-        return None;
-    }
-    let mut request = Request::new(message.slice(length..));
+    let mut request = Request::new(Bytes::new());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
-    Some(request)
+    Some((request, length, body_length?))
 }
 
 /// A number of digits and nothing else (RFC 9110 §8.6).

@@ -2,13 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 
 use super::compared::is_read;
+use super::request::{self, Unread};
 use super::response;
 use crate::answer;
-use crate::limits::SHORT_ANSWER_BYTES_MAX;
+use crate::limits::{HEAD_BYTES_MAX, SHORT_ANSWER_BYTES_MAX, SHORT_REQUEST_BYTES_MAX};
 
 /// What clients send that publish one event.
 const SHORT: [&str; 6] = [
@@ -24,11 +26,10 @@ const SHORT: [&str; 6] = [
 ];
 
 /// What only the HTTP library may read.
-const OTHER: [&str; 22] = [
+const OTHER: [&str; 23] = [
     // Not all of it, or more than that.
     "",
     "POST /events/a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n",
-    "POST /events/a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhell",
     "POST /events/a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello!",
     "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n",
     // The length is not known, or in doubt.
@@ -40,6 +41,8 @@ const OTHER: [&str; 22] = [
     "POST /events/a HTTP/1.1\r\ncontent-length:\r\n\r\n",
     "POST /events/a HTTP/1.1\r\ncontent-length : 1\r\n\r\nx",
     "POST /events/a HTTP/1.1\r\ncontent-length: 18446744073709551617\r\n\r\nx",
+    "POST /events/a HTTP/1.1\r\ncontent-length: 18446744073709551615\r\n\r\nx",
+    "POST /events/a HTTP/1.1\r\ncontent-length: 9000\r\n\r\nx",
     "POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
     "POST /a HTTP/1.1\r\nTransfer-Encoding: identity\r\ncontent-length: 1\r\n\r\nx",
     // Something else is asked for.
@@ -60,11 +63,34 @@ fn what_publishers_send_is_read_as_the_library_reads_it_and_nothing_else_is() {
     }
     for message in OTHER {
         assert!(!is_read(message.as_bytes()), "{message:?}");
+        assert!(!is_begun(message.as_bytes()), "{message:?}");
     }
     let fields = |count| "x: y\r\n".repeat(count);
     let with = |count| format!("POST /a HTTP/1.1\r\n{}content-length: 0\r\n\r\n", fields(count));
     assert!(is_read(with(31).as_bytes()));
     assert!(!is_read(with(32).as_bytes()));
+}
+
+#[test]
+fn a_request_is_begun_from_the_end_of_its_head_to_the_end_of_its_body() {
+    for message in SHORT {
+        let (crlf, lf) = (message.find("\r\n\r\n"), message.find("\n\n"));
+        let body = crlf.map(|at| at + 4).or(lf.map(|at| at + 2)).unwrap();
+        for end in 0..message.len() {
+            assert_eq!(is_begun(&message.as_bytes()[..end]), end >= body, "{message:?} to {end}");
+        }
+        assert!(!is_begun(message.as_bytes()), "{message:?}");
+    }
+    // Of the longest that is read, and of one byte more.
+    let head = |length| format!("POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    let longest = SHORT_REQUEST_BYTES_MAX - head(8000).len();
+    assert!(is_begun(head(longest).as_bytes()));
+    assert!(!is_begun(head(longest + 1).as_bytes()));
+}
+
+fn is_begun(message: &[u8]) -> bool {
+    let read = request::read(&Bytes::copy_from_slice(message), HEAD_BYTES_MAX);
+    read.is_err_and(|unread| unread == Unread::Begun)
 }
 
 #[test]
