@@ -28,18 +28,20 @@ fn begun(server: &TestServer, target: &str, length: usize, sent: usize) -> Conne
 /// Puts others in the place of connections that have their answer: they had to wait too long for
 /// room themselves.
 fn replace_answered(holders: &mut [Connection], holder: impl Fn() -> Connection) {
-    for held in holders.iter_mut().filter_map(|held| held.has_input().then_some(held)) {
-        *held = holder();
+    for held in holders {
+        if held.has_input() {
+            *held = holder();
+        }
     }
 }
 
-/// Sends `drop` on all connections from time to time, until all are dropped.
-fn drip(holders: &Arc<Mutex<Vec<Connection>>>, drop: &'static str) {
+/// Sends `piece` on all connections from time to time, until their list is dropped.
+fn drip(holders: &Arc<Mutex<Vec<Connection>>>, piece: &'static str) {
     let holders = Arc::downgrade(holders);
     std::thread::spawn(move || {
         while let Some(holders) = holders.upgrade() {
-            holders.lock().unwrap().iter_mut().for_each(|holder| holder.send(drop));
-            std::mem::drop(holders);
+            holders.lock().unwrap().iter_mut().for_each(|holder| holder.send(piece));
+            drop(holders);
             std::thread::sleep(Duration::from_millis(50));
         }
     });

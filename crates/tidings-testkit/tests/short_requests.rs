@@ -114,9 +114,8 @@ fn a_connection_goes_on_with_any_request_after_a_short_one() {
     for pause in [SOON, SLOW] {
         let mut connection = server.connect();
         for _ in 0..3 {
-            connection.send("POST /events/b HTTP/1.1\r\nhost: localhost\r\n");
-            thread::sleep(pause);
-            for piece in ["content-length: 9\r\n\r\n", "one", "two", "six"] {
+            let head = "POST /events/b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n";
+            for piece in [head, "one", "two", "six"] {
                 connection.send(piece);
                 thread::sleep(pause);
             }
